@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks to float32. d * scale has at most 19 significant bits and its product with a quant at most 25, so of the
+ * formula's operations only the last one rounds. */
+#ifndef Q8K_KERNELS_DECODE_H
+#define Q8K_KERNELS_DECODE_H
+
+#include "backends/formats/formats.h"
+
+static inline __attribute__((always_inline)) void decode_block(const struct format *f, const uint8_t *block,
+                                                               float *output) {
+    uint8_t quants[BLOCK], mins[8];
+    int8_t scales[32];
+    float d, min_factor;
+    for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+        vec_store(quants + k, f->quants(block, k));
+    f->scales(block, scales, mins);
+    f->factors(block, &d, &min_factor);
+    for (unsigned g = 0; g < BLOCK / f->group; g++) {
+        float scale = d * (float)scales[g];
+        float offset = f->min == MIN_GROUP_32 ? min_factor * (float)mins[g] : min_factor;
+        for (unsigned k = g * f->group; k < (g + 1) * f->group; k++) {
+            float product = scale * (float)(int8_t)quants[k];
+            output[k] = f->min == MIN_NONE ? product : product + offset;
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void decode(const struct format *f, size_t blocks, const uint8_t *weights,
+                                                         float *output) {
+    for (size_t i = 0; i < blocks; i++)
+        decode_block(f, weights + i * f->block_bytes, output + i * BLOCK);
+}
+
+#endif

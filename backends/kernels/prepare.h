@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Activations to integers: the form in which matmul.h takes them. One block of one batch row becomes
+ *
+ *     int16 limbs[count][ROW]   FLOAT: hi and lo, X = 4096 * hi + lo; HALF and BYTE: X. First the 256 integers in the
+ *                               order of the weights, then the entries that meet the mins (see below)
+ *     float step                what the integers count; NaN if an activation is not finite
+ *     float total               the integers' sum, made a float as a span's sum is: what a min of 1 meets
+ *
+ * Blocks of a batch row follow one another, batch rows follow one another.
+ *
+ * The min term is one more step of the same dot product. The sum S of a limb over a group of 32 does not fit int16, but
+ * its two digits S = 256 * a + b with 0 <= b < 256 do, and so does 256 * min: the weights' side of the step is {256 *
+ * min[8], min[8]}, the activations' side {a[8], b[8]}, and their dot product is the sum of min * S, exactly.
+ */
+#ifndef Q8K_KERNELS_PREPARE_H
+#define Q8K_KERNELS_PREPARE_H
+
+#include <q8k/backend.h>
+
+#include "backends/formats/formats.h"
+
+enum {
+    MIN_GROUPS = BLOCK / 32,
+    /* Entries for the min term; the second half of them is zero, so that any vector takes them in whole steps. */
+    MIN_ENTRIES = 32,
+    ROW = BLOCK + MIN_ENTRIES
+};
+
+struct activations {
+    const int16_t *limbs;
+    float step, total;
+};
+
+static inline unsigned limb_count(q8k_precision precision) {
+    return precision == Q8K_PRECISION_FLOAT ? 2 : 1;
+}
+
+/* Padded so that every block starts at a multiple of 64 bytes. */
+static inline size_t prepared_block_bytes(unsigned limbs) {
+    return sizeof(int16_t) * ROW * limbs + 64;
+}
+
+static inline struct activations prepared_block(const uint8_t *prepared, unsigned limbs) {
+    struct activations x;
+    x.limbs = (const int16_t *)(const void *)prepared;
+    memcpy(&x.step, prepared + sizeof(int16_t) * ROW * limbs, sizeof x.step);
+    memcpy(&x.total, prepared + sizeof(int16_t) * ROW * limbs + sizeof x.step, sizeof x.total);
+    return x;
+}
+
+static inline uint32_t float_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float power_of_two(int exponent) {
+    uint32_t bits = (uint32_t)(exponent + 127) << 23;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* FLOAT and HALF: the step is a power of two, so that x / step is exact before it is rounded. */
+static inline float integers_by_power(const float *input, float largest, int bits, float limit, int32_t *X) {
+    int exponent = (int)(float_bits(largest) >> 23) - 126 - bits;
+    if (exponent < -126)
+        exponent = -126;
+    if ((float)vec_round(largest * power_of_two(-exponent)) > limit)
+        exponent++;
+    vec_round_all(input, power_of_two(-exponent), X);
+    return power_of_two(exponent);
+}
+
+static inline float integers_by_127(const float *input, float largest, int32_t *X) {
+    float step = largest / 127.0f;
+    if (step < 0x1p-126f)
+        step = 0x1p-126f;
+    vec_round_all(input, 1.0f / step, X);
+    for (unsigned k = 0; k < BLOCK; k++)
+        X[k] = X[k] > 127 ? 127 : X[k] < -127 ? -127 : X[k];
+    return step;
+}
+
+/* The integers of one block and their step. */
+static inline float block_integers(q8k_precision precision, const float *input, int32_t X[BLOCK]) {
+    uint32_t magnitude = 0;
+    for (unsigned k = 0; k < BLOCK; k++) {
+        uint32_t bits = float_bits(input[k]) & 0x7fffffffu;
+        magnitude = bits > magnitude ? bits : magnitude;
+    }
+    if (magnitude == 0 || magnitude >= 0x7f800000u) {
+        memset(X, 0, BLOCK * sizeof *X);
+        return magnitude == 0 ? 1.0f : __builtin_nanf("");
+    }
+    float largest;
+    memcpy(&largest, &magnitude, sizeof largest);
+    if (precision == Q8K_PRECISION_FLOAT)
+        return integers_by_power(input, largest, 24, 16775167.0f, X);
+    if (precision == Q8K_PRECISION_HALF)
+        return integers_by_power(input, largest, 12, 4095.0f, X);
+    return integers_by_127(input, largest, X);
+}
+
+/* The float of an exact sum; of two limbs, the first counts 4096. */
+static inline float limbs_to_float(unsigned limbs, int32_t first, int32_t second) {
+    return limbs == 2 ? vec_fma((float)first, 4096.0f, (float)second) : (float)first;
+}
+
+/* Writes the min entries of one limb and returns its sum. */
+static inline int32_t min_entries(int16_t *limb) {
+    int32_t total = 0;
+    for (unsigned g = 0; g < MIN_GROUPS; g++) {
+        int32_t sum = 0;
+        for (unsigned i = 0; i < 32; i++)
+            sum += limb[32 * g + i];
+        limb[BLOCK + g] = (int16_t)(sum >> 8);
+        limb[BLOCK + MIN_GROUPS + g] = (int16_t)(sum & 255);
+        total += sum;
+    }
+    memset(limb + BLOCK + MIN_ENTRIES / 2, 0, sizeof(int16_t) * MIN_ENTRIES / 2);
+    return total;
+}
+
+static inline void prepare_block(q8k_precision precision, const float *input, uint8_t *prepared) {
+    _Alignas(64) int32_t X[BLOCK];
+    int32_t totals[2];
+    unsigned count = limb_count(precision);
+    int16_t *limbs = (int16_t *)(void *)prepared;
+    float step = block_integers(precision, input, X);
+    for (unsigned k = 0; k < BLOCK && count == 1; k++)
+        limbs[k] = (int16_t)X[k];
+    for (unsigned k = 0; k < BLOCK && count == 2; k++) {
+        int32_t high = (X[k] + 2048) >> 12;
+        limbs[k] = (int16_t)high;
+        limbs[ROW + k] = (int16_t)(X[k] - 4096 * high);
+    }
+    for (unsigned limb = 0; limb < count; limb++)
+        totals[limb] = min_entries(limbs + ROW * limb);
+    float total = limbs_to_float(count, totals[0], totals[count - 1]);
+    memcpy(limbs + ROW * count, &step, sizeof step);
+    memcpy(limbs + ROW * count + 2, &total, sizeof total);
+}
+
+static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t blocks) {
+    return batch * blocks * prepared_block_bytes(limb_count(precision));
+}
+
+static void prepare(const q8k_backend_input *in) {
+    size_t bytes = prepared_block_bytes(limb_count(in->precision));
+    for (size_t b = in->batch_first; b < in->batch_first + in->batch_count; b++)
+        for (size_t i = in->block_first; i < in->block_first + in->block_count; i++)
+            prepare_block(in->precision, in->input + b * in->input_stride + i * BLOCK,
+                          (uint8_t *)in->prepared + (b * in->blocks + i) * bytes);
+}
+
+#endif

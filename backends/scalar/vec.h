@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scalar vector vocabulary: plain C for any CPU, the reference for the others and the last resort. Vectors are
+ * arrays that a compiler may keep in whatever registers the baseline has.
+ *
+ * A vocabulary has these words. VEC_WEIGHTS is how many weights one step takes: 16, 32 or 64.
+ *
+ *   vec_bytes                        VEC_WEIGHTS bytes
+ *   vec_planes(p, period, bits, k)   byte i is p[(k + i) % period] >> bits * ((k + i) / period), with whatever is above
+ *                                    the field left in: how K-quants store every field
+ *   vec_and(v, mask)                 v & mask
+ *   vec_join(low, high, shift)       low | high << shift
+ *   vec_subtract(v, n)               v - n, modulo 256
+ *   vec_store(p, v)                  stores the bytes in the order of the weights
+ *   vec_products(out, q, scales, group, k)
+ *                                    stores the int16 products of int8 quants and the scales of their groups; scales[0]
+ *                                    belongs to weight 0, the quants are those from weight k
+ *   vec_dots(w, stride, x, count)    four rows of int16, `stride` apart, times one of `count`: each sum exact in int32
+ *                                    and then made a float; count is a multiple of 32, and no sum of any of the
+ *                                    products may overflow
+ *   vec_round(x)                     to the nearest integer, ties to even, for |x| < 2^31
+ *   vec_round_all(in, factor, X)     vec_round(in[k] * factor) of a block; the product is a float
+ *   vec_fma(a, b, c)                 a * b + c, rounded once
+ *   vec_four                         four floats, and with them four_load, _store, _set, _multiply, _fma
+ *   VEC_UNROLL                       before a loop over a block's steps, where k must be known to the compiler
+ */
+#ifndef Q8K_SCALAR_VEC_H
+#define Q8K_SCALAR_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define Q8K_VOCABULARY scalar
+
+enum { VEC_WEIGHTS = 32 };
+
+#define VEC_UNROLL
+
+typedef struct vec_bytes {
+    uint8_t at[VEC_WEIGHTS];
+} vec_bytes;
+
+/* Every period is a multiple of 32, so one step lies in one plane. */
+static inline vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k) {
+    vec_bytes v;
+    for (unsigned i = 0; i < VEC_WEIGHTS; i++)
+        v.at[i] = (uint8_t)(p[k % period + i] >> bits * (k / period));
+    return v;
+}
+
+static inline vec_bytes vec_and(vec_bytes v, uint8_t mask) {
+    for (unsigned i = 0; i < VEC_WEIGHTS; i++)
+        v.at[i] &= mask;
+    return v;
+}
+
+static inline vec_bytes vec_join(vec_bytes low, vec_bytes high, unsigned shift) {
+    for (unsigned i = 0; i < VEC_WEIGHTS; i++)
+        low.at[i] = (uint8_t)(low.at[i] | high.at[i] << shift);
+    return low;
+}
+
+static inline vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
+    for (unsigned i = 0; i < VEC_WEIGHTS; i++)
+        v.at[i] = (uint8_t)(v.at[i] - n);
+    return v;
+}
+
+static inline void vec_store(uint8_t *p, vec_bytes v) {
+    memcpy(p, v.at, VEC_WEIGHTS);
+}
+
+static inline void vec_products(int16_t *out, vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
+    int8_t spread[VEC_WEIGHTS];
+    for (unsigned g = 0; g < VEC_WEIGHTS; g += group)
+        memset(spread + g, scales[(k + g) / group], group);
+    for (unsigned i = 0; i < VEC_WEIGHTS; i++)
+        out[i] = (int16_t)((int8_t)q.at[i] * spread[i]);
+}
+
+/* Adding 1.5 * 2^52 leaves the integer in the low half of the double. */
+static inline int32_t vec_round(float x) {
+    double shifted = (double)x + 0x1.8p52;
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return (int32_t)(uint32_t)bits;
+}
+
+static inline void vec_round_all(const float *in, float factor, int32_t *X) {
+    for (unsigned k = 0; k < 256; k++)
+        X[k] = vec_round(in[k] * factor);
+}
+
+#ifdef __FP_FAST_FMAF
+
+static inline float vec_fma(float a, float b, float c) {
+    return __builtin_fmaf(a, b, c);
+}
+
+#else
+
+/* In double the product is exact and the sum is rounded once. Rounding that to float could round a second time the
+ * wrong way, unless the double is rounded to odd: if the sum was not exact, its last bit is made 1, on the side where
+ * the exact value lies. `lost` is what the sum's rounding left out, itself exact. */
+static inline float vec_fma(float a, float b, float c) {
+    double product = (double)a * (double)b, sum = product + (double)c;
+    double added = sum - product;
+    double lost = (product - (sum - added)) + ((double)c - added);
+    int64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    /* NaN compares false, so infinities and NaN pass unchanged. */
+    int inexact = (lost > 0) | (lost < 0), outwards = (lost > 0) == (sum > 0);
+    bits += (inexact & ~(int)bits & 1) * (2 * outwards - 1);
+    memcpy(&sum, &bits, sizeof sum);
+    return (float)sum;
+}
+
+#endif
+
+typedef struct vec_four {
+    float at[4];
+} vec_four;
+
+static inline vec_four four_load(const float *p) {
+    vec_four v;
+    memcpy(v.at, p, sizeof v.at);
+    return v;
+}
+
+static inline void four_store(float *p, vec_four v) {
+    memcpy(p, v.at, sizeof v.at);
+}
+
+static inline vec_four four_set(float x) {
+    return (vec_four){{x, x, x, x}};
+}
+
+static inline vec_four four_multiply(vec_four a, vec_four b) {
+    for (unsigned i = 0; i < 4; i++)
+        a.at[i] *= b.at[i];
+    return a;
+}
+
+static inline vec_four four_fma(vec_four a, vec_four b, vec_four c) {
+    for (unsigned i = 0; i < 4; i++)
+        a.at[i] = vec_fma(a.at[i], b.at[i], c.at[i]);
+    return a;
+}
+
+static inline vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *x, unsigned count) {
+    vec_four v;
+    for (unsigned r = 0; r < 4; r++) {
+        int32_t sum = 0;
+        for (unsigned i = 0; i < count; i++)
+            sum += w[r * stride + i] * x[i];
+        v.at[r] = (float)sum;
+    }
+    return v;
+}
+
+#endif
