@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What the subcommands of q8k share: how they are described, their arguments, and how they fail. */
+#ifndef Q8K_TOOLS_COMMAND_H
+#define Q8K_TOOLS_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <q8k/q8k.h>
+
+#include "npy.h"
+
+/* Exit status, as are EXIT_SUCCESS and EXIT_FAILURE: the command line itself is wrong. */
+enum { EXIT_USAGE = 2 };
+
+enum { COMMAND_MAX_FILES = 3, COMMAND_MAX_THREADS = 1024, COMMAND_MAX_PARTS = 1048576 };
+
+/* The options, as bits of what a subcommand takes. */
+enum {
+    OPTION_FORMAT = 1, /* and needs */
+    OPTION_PRECISION = 2,
+    OPTION_BACKEND = 4,
+    OPTION_THREADS = 8,
+    OPTION_PARTS = 16,
+    OPTION_SEED = 32,
+    OPTION_JSON = 64
+};
+
+/* The command line of a subcommand; what was not given has the value in brackets. */
+typedef struct command_arguments {
+    const char *files[COMMAND_MAX_FILES];
+    q8k_format format;
+    q8k_precision precision; /* [Q8K_PRECISION_FLOAT] */
+    const char *backend;     /* [NULL] */
+    size_t threads;          /* [0] */
+    size_t parts;            /* [0] */
+    uint64_t seed;           /* [1] */
+    bool json;               /* [false] */
+} command_arguments;
+
+typedef struct command {
+    const char *name;
+    const char *files;   /* what they are called in the help, separated by spaces; "" for none */
+    const char *summary; /* one line */
+    const char *help;    /* further lines */
+    unsigned options;
+    /* Returns an exit status. */
+    int (*run)(const command_arguments *arguments);
+} command;
+
+extern const command command_info, command_quantize, command_dequantize, command_matmul, command_verify;
+
+/* Reads the command line from argv[1] on. Returns true if the subcommand is to run; else *status is the exit status:
+ * help was asked for, or the line is wrong and that has been said. */
+bool command_parse(const command *self, int argc, char **argv, command_arguments *arguments, int *status);
+
+/* Prints "q8k SUBCOMMAND: " and the message on standard error. */
+__attribute__((format(printf, 1, 2))) void command_say(const char *format, ...);
+
+/* The same, and returns EXIT_FAILURE. */
+__attribute__((format(printf, 1, 2))) int command_fail(const char *format, ...);
+
+/* Reads a matrix of float32, or fails with a message. */
+bool command_read_floats(const char *path, npy_array *array);
+
+/* Reads a matrix of blocks: uint8, with rows of whole blocks. *cols receives the number of weights in a row. */
+bool command_read_blocks(const char *path, q8k_format format, npy_array *array, size_t *cols);
+
+/* Whether the rows of an array are whole blocks of its format, whose columns *cols then are; else says what they are.
+ */
+bool command_check_blocks(const char *path, q8k_format format, const npy_array *array, size_t *cols);
+
+/* Makes room for rows x cols elements of a type (uint8 or float32), or fails with a message. */
+bool command_make_array(npy_array *array, npy_type type, size_t rows, size_t cols);
+
+/* Quantizes a matrix of float32 from the file `path`, or fails with a message. */
+bool command_quantize_array(const char *path, q8k_format format, const npy_array *floats, npy_array *blocks);
+
+/* Writes a matrix and returns the exit status. */
+int command_write(const char *path, const npy_array *array);
+
+#endif

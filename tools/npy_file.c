@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* Matrices in and out of .npy files. Files are read, never mapped: one that someone cuts off meanwhile is then an
+ * error and not a signal. Elements pass through a small buffer, so that the memory needed is that of the result. */
+#define _GNU_SOURCE
+#include "npy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "escape.h"
+#include "output.h"
+
+enum {
+    CHUNK_BYTES = 65536, /* a multiple of every element's size */
+    HEAD_BYTES = NPY_MAX_PREAMBLE_BYTES + NPY_MAX_HEADER_BYTES,
+    WRITTEN_HEADER_BYTES = 128, /* enough for any two dimensions, and what NumPy writes */
+    SHOWN_PATH_BYTES = 512
+};
+
+static bool refuse(char error[NPY_ERROR_BYTES], const char *path, const char *text) {
+    char shown[SHOWN_PATH_BYTES];
+    snprintf(error, NPY_ERROR_BYTES, "%s: %.500s", escape_path(shown, sizeof shown, path), text);
+    return false;
+}
+
+static bool refuse_errno(char error[NPY_ERROR_BYTES], const char *path, const char *what) {
+    char text[256];
+    snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
+    return refuse(error, path, text);
+}
+
+/* `count` bytes from `offset` on; fails with errno 0 if the file has become shorter. */
+static bool read_at(int file, void *to, size_t count, size_t offset) {
+    char *bytes = to;
+    while (count > 0) {
+        ssize_t got = pread(file, bytes, count, (off_t)offset);
+        if (got == 0) {
+            errno = 0;
+        }
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return false;
+        }
+        if (got > 0) {
+            bytes += got;
+            offset += (size_t)got;
+            count -= (size_t)got;
+        }
+    }
+    return true;
+}
+
+static bool refuse_read(char error[NPY_ERROR_BYTES], const char *path) {
+    return errno == 0 ? refuse(error, path, "became shorter while it was read")
+                      : refuse_errno(error, path, "cannot be read");
+}
+
+/* Opens without waiting for a FIFO's other end; nothing but a regular file has a length to hold a header against. */
+static int open_regular(const char *path, size_t *length, char error[NPY_ERROR_BYTES]) {
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file < 0) {
+        refuse_errno(error, path, "cannot be opened");
+        return -1;
+    }
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+        refuse(error, path, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
+        close(file);
+        return -1;
+    }
+    *length = (size_t)status.st_size;
+    if ((off_t)*length != status.st_size) {
+        refuse(error, path, "is larger than memory can be");
+        close(file);
+        return -1;
+    }
+    return file;
+}
+
+static bool read_header(int file, const char *path, size_t length, npy_header *header, char error[NPY_ERROR_BYTES]) {
+    size_t available = length < HEAD_BYTES ? length : HEAD_BYTES;
+    uint8_t *head = malloc(available > 0 ? available : 1);
+    if (head == NULL) {
+        return refuse(error, path, "no memory for its header");
+    }
+    char text[NPY_ERROR_BYTES];
+    bool good = read_at(file, head, available, 0) || refuse_read(error, path);
+    if (good && !npy_parse(head, available, length, header, text)) {
+        good = refuse(error, path, text);
+    }
+    free(head);
+    return good;
+}
+
+static bool take_shape(const npy_header *header, const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
+    if (header->dimensions < 1 || header->dimensions > 2) {
+        char text[64];
+        snprintf(text, sizeof text, "shape = %d dimensions (limit 1 to 2)", header->dimensions);
+        return refuse(error, path, text);
+    }
+    array->type = header->type == NPY_UINT8 ? NPY_UINT8 : NPY_FLOAT32;
+    array->rows = header->dimensions == 2 ? header->shape[0] : 1;
+    array->cols = header->shape[header->dimensions - 1];
+    return true;
+}
+
+static uint64_t load(const uint8_t *bytes, size_t count) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < count; i++) {
+        value |= (uint64_t)bytes[i] << (8 * i);
+    }
+    return value;
+}
+
+static float from_half(uint32_t bits) {
+    uint32_t exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    float value = exponent == 0    ? ldexpf((float)mantissa, -24)
+                  : exponent == 31 ? (mantissa == 0 ? INFINITY : NAN)
+                                   : ldexpf((float)(mantissa | 1024), (int)exponent - 25);
+    return bits >> 15 ? -value : value;
+}
+
+static float from_single(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double from_double(uint64_t bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Puts one element where it belongs. Returns false if it is finite in the file and would not be in float32. */
+static bool store(npy_type type, const uint8_t *bytes, void *data, size_t to) {
+    float *floats = data;
+    double value;
+    switch (type) {
+    case NPY_UINT8:
+        ((uint8_t *)data)[to] = *bytes;
+        break;
+    case NPY_FLOAT16:
+        floats[to] = from_half((uint32_t)load(bytes, 2));
+        break;
+    case NPY_FLOAT32:
+        floats[to] = from_single((uint32_t)load(bytes, 4));
+        break;
+    case NPY_FLOAT64:
+        value = from_double(load(bytes, 8));
+        floats[to] = (float)value;
+        return !isinf(floats[to]) || isinf(value);
+    }
+    return true;
+}
+
+static bool refuse_value(const uint8_t *bytes, size_t index, const npy_header *header, const char *path,
+                         char error[NPY_ERROR_BYTES]) {
+    char text[128];
+    snprintf(text, sizeof text, "data[%zu] = %g at byte %zu (limit 3.4028235e+38 in float32)", index,
+             from_double(load(bytes, 8)), header->data_offset + index * npy_type_bytes(header->type));
+    return refuse(error, path, text);
+}
+
+static bool read_data(int file, const char *path, const npy_header *header, npy_array *array,
+                      char error[NPY_ERROR_BYTES]) {
+    static uint8_t chunk[CHUNK_BYTES];
+    size_t element_bytes = npy_type_bytes(header->type), step = CHUNK_BYTES / element_bytes;
+    for (size_t first = 0; first < header->elements; first += step) {
+        size_t count = header->elements - first < step ? header->elements - first : step;
+        if (!read_at(file, chunk, count * element_bytes, header->data_offset + first * element_bytes)) {
+            return refuse_read(error, path);
+        }
+        for (size_t i = 0; i < count; i++) {
+            size_t from = first + i;
+            size_t to = header->fortran_order ? from % array->rows * array->cols + from / array->rows : from;
+            if (!store(header->type, chunk + i * element_bytes, array->data, to)) {
+                return refuse_value(chunk + i * element_bytes, from, header, path, error);
+            }
+        }
+    }
+    return true;
+}
+
+static bool read_array(int file, const char *path, size_t length, npy_array *array, char error[NPY_ERROR_BYTES]) {
+    npy_header header;
+    if (!read_header(file, path, length, &header, error) || !take_shape(&header, path, array, error)) {
+        return false;
+    }
+    if (header.elements > SIZE_MAX / npy_type_bytes(array->type)) {
+        return refuse(error, path, "more elements than memory can hold");
+    }
+    array->data = NULL;
+    if (header.elements > 0) {
+        array->data = malloc(header.elements * npy_type_bytes(array->type));
+        if (array->data == NULL) {
+            return refuse(error, path, "no memory for its data");
+        }
+    }
+    if (!read_data(file, path, &header, array, error)) {
+        npy_free(array);
+        return false;
+    }
+    return true;
+}
+
+bool npy_read(const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
+    size_t length;
+    int file = open_regular(path, &length, error);
+    if (file < 0) {
+        return false;
+    }
+    npy_array read;
+    bool good = read_array(file, path, length, &read, error);
+    close(file);
+    if (good) {
+        *array = read;
+    }
+    return good;
+}
+
+void npy_free(npy_array *array) {
+    free(array->data);
+    array->data = NULL;
+}
+
+static bool write_header(output *out, const npy_array *array, char error[NPY_ERROR_BYTES]) {
+    enum { PREAMBLE_BYTES = 10 };
+    char header[WRITTEN_HEADER_BYTES + 1];
+    int used = snprintf(header, sizeof header,
+                        "%cNUMPY%c%c%c%c{'descr': '%s', 'fortran_order': False, "
+                        "'shape': (%zu, %zu), }",
+                        0x93, 1, 0, WRITTEN_HEADER_BYTES - PREAMBLE_BYTES, 0, npy_descr(array->type), array->rows,
+                        array->cols);
+    memset(header + used, ' ', (size_t)(WRITTEN_HEADER_BYTES - used));
+    header[WRITTEN_HEADER_BYTES - 1] = '\n';
+    return output_write(out, header, WRITTEN_HEADER_BYTES, error);
+}
+
+static bool write_data(output *out, const npy_array *array, char error[NPY_ERROR_BYTES]) {
+    static uint8_t chunk[CHUNK_BYTES];
+    const float *floats = array->data;
+    size_t elements = array->rows * array->cols, step = CHUNK_BYTES / sizeof *floats;
+    if (array->type == NPY_UINT8) {
+        return output_write(out, array->data, elements, error);
+    }
+    for (size_t first = 0; first < elements; first += step) {
+        size_t count = elements - first < step ? elements - first : step;
+        for (size_t i = 0; i < count; i++) {
+            uint32_t bits;
+            memcpy(&bits, floats + first + i, sizeof bits);
+            for (size_t byte = 0; byte < sizeof bits; byte++) {
+                chunk[4 * i + byte] = (uint8_t)(bits >> (8 * byte));
+            }
+        }
+        if (!output_write(out, chunk, count * sizeof *floats, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool npy_write(const char *path, const npy_array *array, char error[NPY_ERROR_BYTES]) {
+    char text[OUTPUT_ERROR_BYTES];
+    output out;
+    if (!output_open(&out, path, text)) {
+        return refuse(error, path, text);
+    }
+    if (!write_header(&out, array, text) || !write_data(&out, array, text)) {
+        output_abandon(&out);
+        return refuse(error, path, text);
+    }
+    return output_finish(&out, text) || refuse(error, path, text);
+}
