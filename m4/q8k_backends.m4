@@ -1,0 +1,38 @@
+dnl SPDX-License-Identifier: MIT
+dnl
+dnl The list of backends. Between Q8K_BACKENDS_BEGIN and Q8K_BACKENDS_END stands one call of Q8K_BACKEND for each,
+dnl best first. They read $enable_backends, which is yes, no or a list of names, and set:
+dnl     BACKENDS               (substituted) the names of the plugins to build
+dnl     left_out               the names of those that cannot be built here
+dnl     BACKEND_NAME           (automake conditional, in capitals) whether to build it
+
+AC_DEFUN([Q8K_BACKENDS_BEGIN],
+[BACKENDS=
+left_out=
+q8k_known=" "
+q8k_wanted=" `echo "$enable_backends" | tr ',' ' '` "
+dnl Plugins are shared libraries.
+AS_IF([test "x$enable_shared" = xno],
+      [AS_CASE([$enable_backends],
+               [yes|no], [q8k_wanted=" no "],
+               [AC_MSG_ERROR([--enable-backends needs shared libraries])])])])
+
+dnl Q8K_BACKEND(NAME, CAN-BE-BUILT): CAN-BE-BUILT is yes or no, as the shell expands it.
+AC_DEFUN([Q8K_BACKEND],
+[q8k_known="${q8k_known}$1 "
+q8k_build=no
+AS_CASE([$q8k_wanted],
+        [" yes "], [AS_IF([test "x$2" = xyes], [q8k_build=yes], [left_out="$left_out $1"])],
+        [*" $1 "*], [AS_IF([test "x$2" = xyes], [q8k_build=yes],
+                           [AC_MSG_ERROR([the backend $1 cannot be built: $CC does not compile for it])])])
+AS_IF([test $q8k_build = yes], [BACKENDS="$BACKENDS${BACKENDS:+ }$1"])
+AM_CONDITIONAL([BACKEND_]m4_toupper([$1]), [test $q8k_build = yes])])
+
+AC_DEFUN([Q8K_BACKENDS_END],
+[AS_CASE([$q8k_wanted], [" yes "|" no "], [],
+         [for q8k_name in $q8k_wanted
+          do
+              AS_CASE([$q8k_known], [*" $q8k_name "*], [],
+                      [AC_MSG_ERROR([--enable-backends: there is no backend "$q8k_name"; known are:$q8k_known])])
+          done])
+AC_SUBST([BACKENDS])])
