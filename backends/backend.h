@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the own backends' kernel files give to their tables, and the tables to the core when they are built into it. */
+/* What the own backends' kernel files give: to their plugin's entry, and the scalar ones to the core. */
 #ifndef Q8K_BACKENDS_BACKEND_H
 #define Q8K_BACKENDS_BACKEND_H
 
@@ -7,14 +7,17 @@
 
 #include "backends/formats/formats.h"
 
-#define BACKEND_DECLARE(vocabulary)                                                                                    \
-    extern const q8k_backend_kernels *const q8k_##vocabulary##_kernels[Q8K_FORMAT_COUNT];                              \
-    size_t q8k_##vocabulary##_prepared_bytes(q8k_precision precision, size_t batch, size_t blocks);                    \
-    void q8k_##vocabulary##_prepare(const q8k_backend_input *input)
+/* A plugin's one symbol; a backend.c consists of it. It is compiled for the baseline, since it runs before anyone knows
+ * what the CPU can do. The library compares the ABI numbers itself, and tells both when they differ. */
+#define BACKEND_ENTRY(vocabulary)                                                                                      \
+    extern const q8k_backend q8k_##vocabulary##_backend;                                                               \
+    const q8k_backend *q8k_backend_entry(uint32_t abi) {                                                               \
+        (void)abi;                                                                                                     \
+        return &q8k_##vocabulary##_backend;                                                                            \
+    }
 
-BACKEND_DECLARE(scalar);
-
-/* The scalar kernels linked into the core, under the name "builtin". */
-extern const q8k_backend q8k_builtin_backend;
+/* The scalar kernels that are built into the core, and their table, whose name is "builtin". */
+extern const q8k_backend_kernels *const q8k_scalar_kernels[Q8K_FORMAT_COUNT];
+extern const q8k_backend q8k_scalar_backend;
 
 #endif

@@ -32,9 +32,9 @@ static void fill_entry(entry *e, const char *name, const q8k_wish *wish) {
         q8k_plugin_path(&wish->directory, name, e->file);
     const q8k_loaded *loaded = q8k_load(name, &wish->directory, &status, &e->reason);
     e->state = loaded != NULL ? Q8K_BACKEND_AVAILABLE : Q8K_BACKEND_REJECTED;
-    for (size_t i = 0; i < q8k_known_backend_count; i++)
-        if (strcmp(name, q8k_known_backends[i].name) == 0)
-            needs = q8k_known_backends[i].cpu_features;
+    const q8k_known_backend *known = q8k_known_find(name);
+    if (known != NULL)
+        needs = known->cpu_features;
     if (loaded != NULL)
         needs |= loaded->table->cpu_features;
     q8k_cpu_names(needs, e->needs, sizeof e->needs);
@@ -86,6 +86,7 @@ static void add_named(q8k_backend_list *list, const q8k_wish *wish) {
 }
 
 q8k_status q8k_backend_list_create(q8k_backend_list **out, const q8k_context_options *options) {
+    const q8k_known_backends *known = &q8k_known[Q8K_CPU_KIND];
     q8k_wish wish;
     if (out == NULL)
         return q8k_fail(Q8K_ERROR_NULL, "out = NULL: must be a pointer");
@@ -93,15 +94,15 @@ q8k_status q8k_backend_list_create(q8k_backend_list **out, const q8k_context_opt
     if (status != Q8K_OK)
         return status;
     /* The table, the built-in one, and one more by name. */
-    size_t bytes = sizeof(q8k_backend_list) + (q8k_known_backend_count + 2) * sizeof(entry);
+    size_t bytes = sizeof(q8k_backend_list) + (known->count + 2) * sizeof(entry);
     q8k_backend_list *list = calloc(1, bytes);
     if (list == NULL)
         return q8k_fail(Q8K_ERROR_MEMORY, "there is no memory for a list of backends of %zu bytes", bytes);
     strncpy(list->directory, wish.directory.path, sizeof list->directory - 1);
     list->source = wish.directory.source;
     list->problem = wish.directory.problem;
-    for (size_t i = 0; i < q8k_known_backend_count; i++)
-        fill_entry(&list->entries[list->count++], q8k_known_backends[i].name, &wish);
+    for (size_t i = 0; i < known->count; i++)
+        fill_entry(&list->entries[list->count++], known->backends[i].name, &wish);
     fill_entry(&list->entries[list->count++], "builtin", &wish);
     if (wish.backend != NULL)
         add_named(list, &wish);

@@ -28,19 +28,13 @@ q8k_status q8k_read_wish(const q8k_context_options *options, q8k_wish *wish) {
     return Q8K_OK;
 }
 
-/* For someone who mistyped a name: "; the library's own backends are ..."; nothing for one of those. */
-static void suggest_names(const char *name, q8k_text *hint) {
+/* For someone who mistyped a name. */
+static void suggest_names(q8k_text *hint) {
+    const q8k_known_backends *known = &q8k_known[Q8K_CPU_KIND];
     size_t used = 0;
-    hint->text[0] = '\0';
-    for (size_t i = 0; i < q8k_known_backend_count; i++) {
-        if (strcmp(name, q8k_known_backends[i].name) == 0) {
-            hint->text[0] = '\0';
-            return;
-        }
-        used += (size_t)snprintf(hint->text + used, sizeof hint->text - used, "%s%s",
-                                 i == 0 ? "; the library's own backends are " : ", ", q8k_known_backends[i].name);
-    }
-    snprintf(hint->text + used, sizeof hint->text - used, ", builtin");
+    for (size_t i = 0; i < known->count; i++)
+        used += (size_t)snprintf(hint->text + used, sizeof hint->text - used, "%s, ", known->backends[i].name);
+    snprintf(hint->text + used, sizeof hint->text - used, "builtin");
 }
 
 /* The one that was asked for, or nothing. */
@@ -51,24 +45,28 @@ static const q8k_loaded *choose_named(const q8k_wish *wish, q8k_status *status) 
         return NULL;
     }
     const q8k_loaded *chosen = q8k_load(wish->backend, &wish->directory, status, &why);
-    if (chosen == NULL) {
+    if (chosen == NULL && q8k_known_find(wish->backend) != NULL)
+        q8k_fail(*status, "%s = \"%s\": %s", wish->source, wish->backend, why.text);
+    else if (chosen == NULL) {
         q8k_text hint;
-        suggest_names(wish->backend, &hint);
-        q8k_fail(*status, "%s = \"%s\": %s%s", wish->source, wish->backend, why.text, hint.text);
+        suggest_names(&hint);
+        q8k_fail(*status, "%s = \"%s\": %s; the library's own backends are %s", wish->source, wish->backend, why.text,
+                 hint.text);
     }
     return chosen;
 }
 
 /* The best that works. A refused folder is as good as a missing one here: it costs speed, not the program. */
 static const q8k_loaded *choose_best(const q8k_wish *wish, int tell) {
-    for (size_t i = 0; i < q8k_known_backend_count; i++) {
+    const q8k_known_backends *known = &q8k_known[Q8K_CPU_KIND];
+    for (size_t i = 0; i < known->count; i++) {
         q8k_text why;
         q8k_status status;
-        const q8k_loaded *chosen = q8k_load(q8k_known_backends[i].name, &wish->directory, &status, &why);
+        const q8k_loaded *chosen = q8k_load(known->backends[i].name, &wish->directory, &status, &why);
         if (chosen != NULL)
             return chosen;
         if (tell)
-            fprintf(stderr, "q8k: backend %s rejected: %s\n", q8k_known_backends[i].name, why.text);
+            fprintf(stderr, "q8k: backend %s rejected: %s\n", known->backends[i].name, why.text);
     }
     return q8k_load_builtin();
 }

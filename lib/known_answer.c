@@ -89,7 +89,7 @@ static int check_product(const q8k_loaded *candidate, const q8k_format_info *inf
     size_t index = (size_t)(info - q8k_formats);
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
         size_t batch = batches[i];
-        run_product(&q8k_builtin_backend, q8k_scalar_kernels[index], precision, batch, w, info, w->prepared[0],
+        run_product(&q8k_scalar_backend, q8k_scalar_kernels[index], precision, batch, w, info, w->prepared[0],
                     w->expected);
         /* What a kernel forgets to write is a NaN. */
         memset(w->got, 0xff, sizeof w->got);

@@ -16,15 +16,29 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "backends/backends.h"
 #include "lib/cpu.h"
 #include "lib/elf_file.h"
 #include "lib/known_answer.h"
 
-/* Best first. The built-in one comes after all of them. */
-const q8k_known_backend q8k_known_backends[] = {
-    {"scalar", 0},
+#define KNOWN_BACKEND(name) {#name, BACKEND_NEEDS_##name},
+static const q8k_known_backend x86_backends[] = {Q8K_EACH_X86_BACKEND(KNOWN_BACKEND)};
+static const q8k_known_backend arm_backends[] = {Q8K_EACH_ARM_BACKEND(KNOWN_BACKEND)};
+static const q8k_known_backend other_backends[] = {Q8K_EACH_OTHER_BACKEND(KNOWN_BACKEND)};
+
+const q8k_known_backends q8k_known[] = {
+    [Q8K_CPU_KIND_X86] = {x86_backends, sizeof x86_backends / sizeof *x86_backends},
+    [Q8K_CPU_KIND_ARM] = {arm_backends, sizeof arm_backends / sizeof *arm_backends},
+    [Q8K_CPU_KIND_OTHER] = {other_backends, sizeof other_backends / sizeof *other_backends},
 };
-const size_t q8k_known_backend_count = sizeof q8k_known_backends / sizeof *q8k_known_backends;
+
+const q8k_known_backend *q8k_known_find(const char *name) {
+    const q8k_known_backends *known = &q8k_known[Q8K_CPU_KIND];
+    for (size_t i = 0; i < known->count; i++)
+        if (strcmp(name, known->backends[i].name) == 0)
+            return &known->backends[i];
+    return NULL;
+}
 
 /* Everything loaded so far; entries are added at the front and never removed. */
 static q8k_loaded *_Atomic loaded_list;
@@ -242,7 +256,7 @@ static const q8k_backend *open_table(const char *file, const char *name, q8k_tex
 }
 
 const q8k_loaded *q8k_load_builtin(void) {
-    static const q8k_loaded builtin = {.file = "", .table = &q8k_builtin_backend, .kernels = q8k_scalar_kernels};
+    static const q8k_loaded builtin = {.file = "", .table = &q8k_scalar_backend, .kernels = q8k_scalar_kernels};
     return &builtin;
 }
 
@@ -252,9 +266,9 @@ const q8k_loaded *q8k_load(const char *name, const q8k_directory *directory, q8k
     *status = Q8K_ERROR_BACKEND;
     if (strcmp(name, "builtin") == 0)
         return q8k_load_builtin();
-    for (size_t i = 0; i < q8k_known_backend_count; i++)
-        if (strcmp(name, q8k_known_backends[i].name) == 0 && !check_cpu(q8k_known_backends[i].cpu_features, why))
-            return NULL;
+    const q8k_known_backend *own = q8k_known_find(name);
+    if (own != NULL && !check_cpu(own->cpu_features, why))
+        return NULL;
     if (!directory->accepted) {
         *status = Q8K_ERROR_ENVIRONMENT;
         *why = directory->problem;

@@ -5,6 +5,7 @@
 
 #include <q8k/backend.h>
 
+#include "lib/cpu.h"
 #include "lib/error.h"
 #include "lib/format.h"
 
@@ -31,14 +32,23 @@ typedef struct q8k_directory {
     q8k_text problem; /* why it is not accepted; else "" */
 } q8k_directory;
 
-/* One that the library knows by itself, in the order of preference. */
+/* One that the library knows by itself. */
 typedef struct q8k_known_backend {
     const char *name;
     uint64_t cpu_features;
 } q8k_known_backend;
 
-extern const q8k_known_backend q8k_known_backends[];
-extern const size_t q8k_known_backend_count;
+/* Best first. The built-in one comes after all of them. */
+typedef struct q8k_known_backends {
+    const q8k_known_backend *backends;
+    size_t count;
+} q8k_known_backends;
+
+/* By the kind of CPU. */
+extern const q8k_known_backends q8k_known[];
+
+/* One of this kind of CPU, by its name; NULL if it is none of the library's own. */
+const q8k_known_backend *q8k_known_find(const char *name);
 
 /* The variable's value, or NULL if it is not set or the program is set-user-id. */
 const char *q8k_environment(const char *name);

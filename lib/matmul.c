@@ -68,7 +68,7 @@ static q8k_status plan(const q8k_loaded *backend, q8k_precision precision, size_
         layout->builtin += align_up(backend->table->prepared_bytes(precision, batch, blocks));
     layout->bytes = layout->builtin + ALIGNMENT - 1;
     if (backend->borrows && batch != 0 && blocks != 0)
-        layout->bytes += q8k_builtin_backend.prepared_bytes(precision, batch, blocks);
+        layout->bytes += q8k_scalar_backend.prepared_bytes(precision, batch, blocks);
     return Q8K_OK;
 }
 
@@ -162,7 +162,7 @@ static void prepare_part(const q8k_loaded *backend, const struct input *in, cons
         memcpy(start, &header, sizeof header);
     prepare_rectangle(backend->table, in, start + layout->own, part, parts);
     if (backend->borrows)
-        prepare_rectangle(&q8k_builtin_backend, in, start + layout->builtin, part, parts);
+        prepare_rectangle(&q8k_scalar_backend, in, start + layout->builtin, part, parts);
 }
 
 /* Output of no columns: sums of nothing. */
@@ -178,7 +178,7 @@ static void multiply_part(const q8k_loaded *backend, const struct product *p, co
     int borrowed = kernels == q8k_scalar_kernels[index];
     const q8k_matmul_args *args = &p->args;
     q8k_grid grid = {args->out_features, kernels->row_step, args->batch,
-                     borrowed ? q8k_builtin_backend.batch_step : backend->table->batch_step};
+                     borrowed ? q8k_scalar_backend.batch_step : backend->table->batch_step};
     q8k_rectangle r = q8k_split(&grid, part, parts);
     if (r.row_count == 0 || r.batch_count == 0)
         return;

@@ -17,14 +17,15 @@ AS_IF([test "x$enable_shared" = xno],
                [yes|no], [q8k_wanted=" no "],
                [AC_MSG_ERROR([--enable-backends needs shared libraries])])])])
 
-dnl Q8K_BACKEND(NAME, CAN-BE-BUILT): CAN-BE-BUILT is yes or no, as the shell expands it.
+dnl Q8K_BACKEND(NAME, CAN-BE-BUILT): CAN-BE-BUILT is yes or no, or empty where it is for another kind of CPU, as the
+dnl shell expands it.
 AC_DEFUN([Q8K_BACKEND],
 [q8k_known="${q8k_known}$1 "
 q8k_build=no
 AS_CASE([$q8k_wanted],
-        [" yes "], [AS_IF([test "x$2" = xyes], [q8k_build=yes], [left_out="$left_out $1"])],
+        [" yes "], [AS_CASE([$2], [yes], [q8k_build=yes], [no], [left_out="$left_out $1"])],
         [*" $1 "*], [AS_IF([test "x$2" = xyes], [q8k_build=yes],
-                           [AC_MSG_ERROR([the backend $1 cannot be built: $CC does not compile for it])])])
+                           [AC_MSG_ERROR([the backend $1 cannot be built: $CC does not compile for it, or not for this CPU])])])
 AS_IF([test $q8k_build = yes], [BACKENDS="$BACKENDS${BACKENDS:+ }$1"])
 AM_CONDITIONAL([BACKEND_]m4_toupper([$1]), [test $q8k_build = yes])])
 

@@ -117,9 +117,9 @@ static const struct {
     {"zero_batch_step", {"batch_step"}},
     {"large_prepared", {"prepared_bytes"}},
 #if defined(__x86_64__) || defined(__i386__)
-    {"needs_cpu", {"this CPU lacks", "feature-38"}},
+    {"needs_cpu", {"this CPU lacks", "sve2"}},
 #else
-    {"needs_cpu", {"this CPU lacks", "feature-2"}},
+    {"needs_cpu", {"this CPU lacks", "avx"}},
 #endif
     {"needs_future", {"this CPU lacks", "feature-63"}},
     {"wrong_row", {"known answer", "matmul"}},

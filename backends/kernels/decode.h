@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks to float32. d * scale has at most 19 significant bits and its product with a quant at most 25, so of the
- * formula's operations only the last one rounds. */
+/* Blocks to the int16 products that the kernels multiply, and to float32. */
 #ifndef Q8K_KERNELS_DECODE_H
 #define Q8K_KERNELS_DECODE_H
 
-#include "backends/formats/formats.h"
+#include "backends/kernels/prepare.h"
 
+/* scale * q of a block, then the entries for its mins as prepare.h tells, of which the second half is not written: it
+ * must be zero where it is read. */
+static inline __attribute__((always_inline)) void decode_products(const struct format *f, const uint8_t *block,
+                                                                  int16_t products[ROW], float *d, float *min_factor) {
+    int8_t scales[32];
+    uint8_t mins[MIN_GROUPS];
+    f->scales(block, scales, mins);
+    f->factors(block, d, min_factor);
+    VEC_UNROLL
+    for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+        vec_products(products + k, f->quants(block, k), scales, f->group, k);
+    if (f->min == MIN_GROUP_32)
+        for (unsigned g = 0; g < MIN_GROUPS; g++) {
+            products[BLOCK + g] = (int16_t)(256 * mins[g]);
+            products[BLOCK + MIN_GROUPS + g] = mins[g];
+        }
+}
+
+/* d * scale has at most 19 significant bits and its product with a quant at most 25, so of the formula's operations only
+ * the last one rounds. */
 static inline __attribute__((always_inline)) void decode_block(const struct format *f, const uint8_t *block,
                                                                float *output) {
     uint8_t quants[BLOCK], mins[8];

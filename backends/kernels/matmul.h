@@ -1,99 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The product, lanes along the columns of weights. Four weight rows make a tile: a block of each is decoded once to
- * int16 products scale * q, which then meet that block of every batch row; the four sums of a batch row are reduced and
- * turned into floats together. Sums inside a span are exact, so they may be formed in any order; spans are added in
- * order, with one fma each.
- */
+/* The entry points of a format's products: the batch rows that make panels, then the others; and single rows. */
 #ifndef Q8K_KERNELS_MATMUL_H
 #define Q8K_KERNELS_MATMUL_H
 
-#include "backends/kernels/prepare.h"
-
-enum {
-    TILE_ROWS = 4,
-    /* Batch rows that share one decoding of a tile: their sums stay in the first-level cache with it. */
-    TILE_BATCH = 32
-};
-
-struct tile {
-    _Alignas(64) int16_t products[TILE_ROWS][ROW];
-    _Alignas(16) float d[TILE_ROWS], min_factor[TILE_ROWS];
-};
-
-/* Decodes a block of one row into row r of a tile. */
-static inline __attribute__((always_inline)) void decode_products(const struct format *f, const uint8_t *block,
-                                                                  struct tile *t, unsigned r) {
-    int8_t scales[32];
-    uint8_t mins[MIN_GROUPS];
-    f->scales(block, scales, mins);
-    f->factors(block, &t->d[r], &t->min_factor[r]);
-    VEC_UNROLL
-    for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-        vec_products(t->products[r] + k, f->quants(block, k), scales, f->group, k);
-    if (f->min == MIN_GROUP_32)
-        for (unsigned g = 0; g < MIN_GROUPS; g++) {
-            t->products[r][BLOCK + g] = (int16_t)(256 * mins[g]);
-            t->products[r][BLOCK + MIN_GROUPS + g] = mins[g];
-        }
-}
-
-/* The floats of the four rows' exact sums over `count` entries from k. */
-static inline __attribute__((always_inline)) vec_four span_sums(const struct tile *t, const int16_t *limbs,
-                                                                unsigned count, unsigned k, unsigned length) {
-    vec_four first = vec_dots(t->products[0] + k, ROW, limbs + k, length);
-    if (count == 1)
-        return first;
-    return four_fma(first, four_set(4096.0f), vec_dots(t->products[0] + k, ROW, limbs + ROW + k, length));
-}
-
-/* Adds the terms of one block of a batch row to the sums of the tile's rows. */
-static inline __attribute__((always_inline)) vec_four
-add_block(const struct format *f, unsigned limbs, const struct tile *t, struct activations x, vec_four sums) {
-    vec_four step = four_set(x.step), d = four_multiply(four_load(t->d), step);
-    for (unsigned k = 0; k < BLOCK; k += f->span)
-        sums = four_fma(span_sums(t, x.limbs, limbs, k, f->span), d, sums);
-    if (f->min == MIN_NONE)
-        return sums;
-    vec_four m = four_multiply(four_load(t->min_factor), step);
-    return four_fma(f->min == MIN_BLOCK ? four_set(x.total) : span_sums(t, x.limbs, limbs, BLOCK, MIN_ENTRIES), m,
-                    sums);
-}
-
-/* Up to four rows against up to TILE_BATCH batch rows. A missing row is the last one again. */
-static inline __attribute__((always_inline)) void tile_times_batch(const struct format *f, unsigned limbs,
-                                                                   const q8k_backend_product *p, size_t row,
-                                                                   size_t batch, size_t count) {
-    size_t bytes = prepared_block_bytes(limbs), rows = p->row_count - row < TILE_ROWS ? p->row_count - row : TILE_ROWS;
-    const uint8_t *prepared = (const uint8_t *)p->prepared + (p->batch_first + batch) * p->blocks * bytes;
-    const uint8_t *weights = (const uint8_t *)p->weights + row * p->weights_stride;
-    vec_four sums[TILE_BATCH];
-    struct tile t;
-    if (f->min == MIN_GROUP_32)
-        for (unsigned r = 0; r < TILE_ROWS; r++)
-            memset(t.products[r] + BLOCK, 0, sizeof(int16_t) * MIN_ENTRIES);
-    for (size_t b = 0; b < count; b++)
-        sums[b] = four_set(0);
-    for (size_t i = 0; i < p->blocks; i++) {
-        for (unsigned r = 0; r < TILE_ROWS; r++)
-            decode_products(f, weights + (r < rows ? r : rows - 1) * p->weights_stride + i * f->block_bytes, &t, r);
-        for (size_t b = 0; b < count; b++)
-            sums[b] = add_block(f, limbs, &t, prepared_block(prepared + (b * p->blocks + i) * bytes, limbs), sums[b]);
-    }
-    for (size_t b = 0; b < count; b++) {
-        float four[TILE_ROWS];
-        four_store(four, sums[b]);
-        memcpy(p->output + (batch + b) * p->output_stride + row, four, rows * sizeof(float));
-    }
-}
+#include "backends/kernels/rows.h"
+#ifdef VEC_TILE_ROWS
+#include "backends/kernels/panel.h"
+#endif
 
 static inline __attribute__((always_inline)) void matmul_limbs(const struct format *f, unsigned limbs,
                                                                const q8k_backend_product *p) {
-    for (size_t batch = 0; batch < p->batch_count; batch += TILE_BATCH) {
-        size_t left = p->batch_count - batch, count = left < TILE_BATCH ? left : TILE_BATCH;
-        for (size_t row = 0; row < p->row_count; row += TILE_ROWS)
-            tile_times_batch(f, limbs, p, row, batch, count);
+    size_t done = 0;
+#ifdef VEC_TILE_ROWS
+    size_t first = p->batch_first / VEC_COLUMNS, last = p->batch_first + p->batch_count;
+    size_t end = last / VEC_COLUMNS + (last % VEC_COLUMNS != 0), panels = panel_count(p->batch);
+    if (end > panels)
+        end = panels;
+    if (first < end) {
+        panels_product(f, limbs, p, first, end);
+        done = end * VEC_COLUMNS - p->batch_first;
     }
+#endif
+    rows_product(f, limbs, p, done);
 }
 
 static inline __attribute__((always_inline)) void matmul(const struct format *f, const q8k_backend_product *p) {
@@ -115,7 +43,7 @@ static inline __attribute__((always_inline)) void accumulate(const struct format
     memset(&t, 0, sizeof t);
     for (size_t i = 0; i < blocks; i++) {
         prepare_block(precision, input + i * BLOCK, prepared);
-        decode_products(f, row + i * f->block_bytes, &t, 0);
+        decode_products(f, row + i * f->block_bytes, t.products[0], &t.d[0], &t.min_factor[0]);
         struct activations x = prepared_block(prepared, limbs);
         sums = limbs == 2 ? add_block(f, 2, &t, x, sums) : add_block(f, 1, &t, x, sums);
     }

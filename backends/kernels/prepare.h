@@ -143,16 +143,90 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
     memcpy(limbs + ROW * count + 2, &total, sizeof total);
 }
 
+#ifdef VEC_TILE_ROWS
+
+enum {
+    /* int16 entries of one limb of a block of a panel: pairs of k, the mins' entries without their zeros among them. */
+    PANEL_LIMB = (BLOCK + MIN_ENTRIES / 2) * VEC_COLUMNS,
+    /* A remainder of at least so many batch rows makes a panel of its own, padded with zeros; fewer are rows. */
+    PANEL_LEAST = VEC_COLUMNS / 2 + 1
+};
+
+/* After the limbs, VEC_COLUMNS steps and as many totals. */
+static inline size_t panel_block_bytes(unsigned limbs) {
+    return sizeof(int16_t) * PANEL_LIMB * limbs + 2 * sizeof(float) * VEC_COLUMNS;
+}
+
+static inline size_t panel_count(size_t batch) {
+    return batch / VEC_COLUMNS + (batch % VEC_COLUMNS >= PANEL_LEAST);
+}
+
+static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
+    _Alignas(64) uint8_t rows[VEC_COLUMNS][sizeof(int16_t) * ROW * 2 + 64];
+    unsigned count = limb_count(in->precision);
+    int16_t *limbs = (int16_t *)(void *)to;
+    float *steps = (float *)(void *)(limbs + PANEL_LIMB * count);
+    for (unsigned c = 0; c < VEC_COLUMNS; c++) {
+        if (batch + c < in->batch)
+            prepare_block(in->precision, in->input + (batch + c) * in->input_stride + block * BLOCK, rows[c]);
+        else
+            memset(rows[c], 0, sizeof rows[c]);
+        struct activations x = prepared_block(rows[c], count);
+        steps[c] = x.step;
+        steps[VEC_COLUMNS + c] = x.total;
+    }
+    for (unsigned limb = 0; limb < count; limb++)
+        for (unsigned k = 0; k < BLOCK + MIN_ENTRIES / 2; k += 2)
+            for (unsigned c = 0; c < VEC_COLUMNS; c++)
+                memcpy(limbs + limb * PANEL_LIMB + k * VEC_COLUMNS + 2 * c,
+                       rows[c] + sizeof(int16_t) * (limb * ROW + k), 2 * sizeof(int16_t));
+}
+
+#else
+
+enum { VEC_COLUMNS = 1 };
+
+static inline size_t panel_block_bytes(unsigned limbs) {
+    (void)limbs;
+    return 0;
+}
+
+static inline size_t panel_count(size_t batch) {
+    (void)batch;
+    return 0;
+}
+
+#endif
+
 static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t blocks) {
-    return batch * blocks * prepared_block_bytes(limb_count(precision));
+    unsigned limbs = limb_count(precision);
+    size_t panels = panel_count(batch), rows = batch > panels * VEC_COLUMNS ? batch - panels * VEC_COLUMNS : 0;
+    return (panels * panel_block_bytes(limbs) + rows * prepared_block_bytes(limbs)) * blocks;
+}
+
+/* Where the rows begin, behind the panels: row b of the batch would be at b * blocks * prepared_block_bytes() from
+ * there if there were no panels. */
+static inline uint8_t *prepared_row(const void *prepared, unsigned limbs, size_t batch, size_t blocks, size_t b) {
+    size_t panels = panel_count(batch);
+    return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(limbs) * blocks +
+           (b - panels * VEC_COLUMNS) * prepared_block_bytes(limbs) * blocks;
 }
 
 static void prepare(const q8k_backend_input *in) {
-    size_t bytes = prepared_block_bytes(limb_count(in->precision));
-    for (size_t b = in->batch_first; b < in->batch_first + in->batch_count; b++)
-        for (size_t i = in->block_first; i < in->block_first + in->block_count; i++)
+    unsigned limbs = limb_count(in->precision);
+    size_t b = in->batch_first, end = b + in->batch_count, last = in->block_first + in->block_count;
+#ifdef VEC_TILE_ROWS
+    size_t bytes = panel_block_bytes(limbs);
+    for (; b < end && b / VEC_COLUMNS < panel_count(in->batch); b += VEC_COLUMNS)
+        for (size_t i = in->block_first; i < last; i++)
+            prepare_panel_block(in, b, i, (uint8_t *)in->prepared + (b / VEC_COLUMNS * in->blocks + i) * bytes);
+#endif
+    for (; b < end; b++) {
+        uint8_t *row = prepared_row(in->prepared, limbs, in->batch, in->blocks, b);
+        for (size_t i = in->block_first; i < last; i++)
             prepare_block(in->precision, in->input + b * in->input_stride + i * BLOCK,
-                          (uint8_t *)in->prepared + (b * in->blocks + i) * bytes);
+                          row + i * prepared_block_bytes(limbs));
+    }
 }
 
 #endif

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Multiplies the micro-kernels out over all formats, for the vocabulary that was included before this header, and
- * defines what the backend's table points to: q8k_VOCABULARY_prepared_bytes, _prepare and _kernels.
+ * defines the backend's table, q8k_VOCABULARY_backend.
  */
 #ifndef Q8K_KERNELS_TABLE_H
 #define Q8K_KERNELS_TABLE_H
 
 #include "backends/backend.h"
+#include "backends/backends.h"
 #include "backends/kernels/decode.h"
 #include "backends/kernels/matmul.h"
 #include "backends/kernels/prepare.h"
 
 /* Two steps, so that Q8K_VOCABULARY is expanded before it is pasted. */
-#define TABLE_PASTE(vocabulary, what) q8k_##vocabulary##_##what
-#define TABLE_EXPAND(vocabulary, what) TABLE_PASTE(vocabulary, what)
-#define TABLE_SYMBOL(what) TABLE_EXPAND(Q8K_VOCABULARY, what)
+#define TABLE_PASTE(a, b, c) a##b##c
+#define TABLE_EXPAND(a, b, c) TABLE_PASTE(a, b, c)
+#define TABLE_SYMBOL(what) TABLE_EXPAND(q8k_, Q8K_VOCABULARY, what)
+#define TABLE_QUOTE(name) #name
+#define TABLE_TEXT(name) TABLE_QUOTE(name)
 
 #define TABLE_FORMAT(name, NAME)                                                                                       \
     static void name##_matmul(const q8k_backend_product *product) {                                                    \
@@ -39,14 +42,25 @@
 Q8K_EACH_FORMAT(TABLE_FORMAT)
 
 #define TABLE_ENTRY(name, NAME) &name##_kernels,
-const q8k_backend_kernels *const TABLE_SYMBOL(kernels)[Q8K_FORMAT_COUNT] = {Q8K_EACH_FORMAT(TABLE_ENTRY)};
+extern const q8k_backend_kernels *const TABLE_SYMBOL(_kernels)[Q8K_FORMAT_COUNT];
+const q8k_backend_kernels *const TABLE_SYMBOL(_kernels)[Q8K_FORMAT_COUNT] = {Q8K_EACH_FORMAT(TABLE_ENTRY)};
 
-size_t TABLE_SYMBOL(prepared_bytes)(q8k_precision precision, size_t batch, size_t blocks) {
-    return prepared_bytes(precision, batch, blocks);
-}
-
-void TABLE_SYMBOL(prepare)(const q8k_backend_input *input) {
-    prepare(input);
-}
+extern const q8k_backend TABLE_SYMBOL(_backend);
+const q8k_backend TABLE_SYMBOL(_backend) = {
+    .size = sizeof(q8k_backend),
+    .magic = Q8K_BACKEND_MAGIC,
+    .abi = Q8K_BACKEND_ABI,
+#ifdef Q8K_BUILTIN
+    .name = "builtin",
+#else
+    .name = TABLE_TEXT(Q8K_VOCABULARY),
+#endif
+    .cpu_features = TABLE_EXPAND(BACKEND_NEEDS_, Q8K_VOCABULARY, ),
+    .batch_step = VEC_COLUMNS,
+    .prepared_bytes = prepared_bytes,
+    .prepare = prepare,
+    .format_count = Q8K_FORMAT_COUNT,
+    .formats = TABLE_SYMBOL(_kernels),
+};
 
 #endif

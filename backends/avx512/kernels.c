@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#include "backends/avx512/vec.h"
+
+#include "backends/kernels/table.h"
