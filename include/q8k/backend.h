@@ -8,24 +8,36 @@
  * table of functions. One that is not in the library's own table of backends is opened only when Q8K_BACKEND, or the
  * option of q8k_context_create(), names it.
  *
+ * The name "builtin" is the library's own. A file with another name of the library's table is taken without being asked
+ * for, under the CPU needs of that name as well as its own.
+ *
+ * How to build one. As a shared object, with the section headers left in (plain `strip` leaves them). Do not link with
+ * libq8k; the C library and libm are what you may count on. Compile with -ffp-contract=off and without -ffast-math: a
+ * product fused with a sum that the arithmetic keeps apart gives other bits. Have no static initialisers.
+ *
  * How a plugin is loaded. Each step must succeed; else the plugin is rejected, and the reason can be read with
  * q8k_backend_list_create():
- *  1. The file is checked before the dynamic linker sees it: a regular file, ELF of the process's class and machine,
- *     ET_DYN, every segment and the whole section header table inside the file, no blank section header. (So do not
- *     strip the section headers: they are how a file that was cut off is told from a whole one.)
- *  2. dlopen() with RTLD_NOW | RTLD_LOCAL. Have no static initialisers: this happens before the CPU is known to be
- *     able to run you.
- *  3. q8k_backend_entry(Q8K_BACKEND_ABI) returns a table with the right magic, ABI number, sizes and name, and
- *     without a missing function. Entry code must run on the baseline CPU.
- *  4. The CPU has every feature in `cpu_features`, and the operating system has enabled it. No kernel runs before.
- *  5. Known answers: every kernel of the table gives the same bits as the library's built-in scalar kernels, on
- *     blocks and activations chosen to catch a wrong lane, tail or layout.
- * A plugin is never unloaded. Step 2 and 3 may be run by several threads at once.
+ *  1. The CPU has what the library's table asks for, where the name is in it.
+ *  2. The file is checked before the dynamic linker sees it: a regular file; ELF of the process's class, byte order and
+ *     machine; ET_DYN; 1 to 128 segments, one of them PT_DYNAMIC and some PT_LOAD, each inside the file; 2 to 4096
+ *     section headers, all of them and their sections inside the file and none blank. (The section headers come last in
+ *     a file, and are how one that was cut off is told from a whole one.)
+ *  3. dlopen() with RTLD_NOW | RTLD_LOCAL. For a third party's plugin this is before its needs of the CPU are known.
+ *  4. q8k_backend_entry(Q8K_BACKEND_ABI) returns a table with the right magic, ABI number, sizes and name; with no
+ *     function and no table of kernels missing, of known formats or not; and with no step of 0. It must run on the
+ *     baseline CPU.
+ *  5. The CPU has every feature in `cpu_features`, and the operating system has enabled it. No kernel runs before.
+ *  6. Known answers: every kernel of the table gives the same bits as the library's built-in scalar kernels, on
+ *     blocks and activations chosen to catch a wrong lane, tail or layout, in batches of 1, 4, 7 and 35. This does not
+ *     prove other sizes: `q8k verify` tries more.
+ * A plugin is never unloaded. All steps may be run by several threads at once.
  *
  * What kernels may rely on. Every argument has been checked; pointers are not NULL where there is something to read
- * or write; counts are above zero. What kernels must keep to: no allocation, no check, no print, no lock, no thread,
- * no state; the floating-point environment left as found; no read or write outside the buffers described; nothing
- * written between the rows of a strided output; and the arithmetic of q8k(3), to the bit.
+ * or write; counts are above zero; weights have any alignment, floats that of float, a prepared input 64. What kernels
+ * must keep to: no allocation, no check, no print, no lock, no thread, no state; rounding mode and other modes of
+ * floating-point arithmetic left as found (status flags may be raised); at most 64 KiB of stack, since they run on the
+ * caller's threads; no read or write outside the buffers described; nothing written between the rows of a strided
+ * output; and the arithmetic below, to the bit. Where a result is NaN, any NaN will do.
  *
  * The arithmetic. Activations of one batch row and one block become integers X with a step s; let m be the largest
  * |x| of the 256. If any x is NaN or infinite: s = NaN, all X = 0. If m = 0: s = 1, all X = 0. Otherwise
@@ -40,7 +52,9 @@
  *     acc = fma(t, d * s, acc)
  * where w = scale * q; then, in formats with a min term, the same once more with w replaced by the min of the
  * weight's group and d by -dmin (Q4_K, Q5_K), or by 1 and +dmin (Q8_K). d * s is a float32 product; rint rounds
- * to nearest, ties to even; fma rounds once.
+ * to nearest, ties to even; fma rounds once. q8k.h has the formats' layouts. All these sums fit int32, whatever the
+ * block holds: at most 256 * 1953 * 4095 (Q5_K) and 128 * 4096 * 4095 (Q6_K). Decoding is float32 arithmetic in the
+ * order (d * scale) * q, then + (-dmin) * min or + dmin, each product exact but the last of Q6_K.
  */
 #ifndef Q8K_BACKEND_H
 #define Q8K_BACKEND_H
@@ -54,7 +68,8 @@ extern "C" {
 /**
  * The number of this ABI. It changes only when a plugin built for the old one could not work; the library's own
  * version and its SONAME are numbered apart. Additions that old plugins survive only grow the structs: a plugin may
- * have larger structs than the library knows, never smaller ones.
+ * have larger tables than the library knows, never smaller ones; and in the structs that kernels receive, members
+ * beyond the given `size` are not there and count as zero.
  */
 #define Q8K_BACKEND_ABI 1
 
@@ -144,7 +159,7 @@ typedef struct q8k_backend_kernels {
     void (*matmul)(const q8k_backend_product *product);
     /** Adds the terms of `blocks` blocks of one row to *sum, in order. Prepares the activations itself. */
     void (*accumulate)(q8k_precision precision, size_t blocks, const void *weights, const float *input, float *sum);
-    /** Decodes `blocks` blocks into 256 floats each: the formula, rounded once. */
+    /** Decodes `blocks` blocks into 256 floats each: (d * scale) * q, then the min term. */
     void (*decode)(size_t blocks, const void *weights, float *output);
 } q8k_backend_kernels;
 
@@ -159,13 +174,15 @@ typedef struct q8k_backend {
     uint64_t cpu_features;
     /** The input is divided among parts in multiples of this many batch rows; at least 1. */
     size_t batch_step;
-    /** Bytes of the prepared form of an input of batch x blocks blocks: at most 2048 * batch * blocks + 4096. Never
-     *  called with sizes for which that overflows. */
+    /** Bytes of the prepared form of an input of batch x blocks blocks: at most 2048 * batch * blocks + 4096, for every
+     *  size; so small batches cannot be padded to batch_step without care. Never called with sizes for which that
+     *  overflows. */
     size_t (*prepared_bytes)(q8k_precision precision, size_t batch, size_t blocks);
     /** Turns activations into integers, in the order that the backend's matmul kernels want them. */
     void (*prepare)(const q8k_backend_input *input);
-    /** Tables of kernels, one per format, in any order. Formats that are not there fall back to the built-in scalar
-     *  kernels; formats that the library does not know are ignored. A table must have all its functions. */
+    /** Tables of kernels, one per format, in any order; of two for one format the later counts. For formats that are
+     *  not there the built-in scalar kernels stand in, for which the input is then prepared a second time. Formats that
+     *  the library does not know are not used, but their tables must be as whole as the others. */
     size_t format_count;
     const q8k_backend_kernels *const *formats;
 } q8k_backend;

@@ -126,21 +126,68 @@ Q8K_API const char *q8k_last_error(void);
 
 /* ------------------------------------------------------------------------------------------------ formats --- */
 
-/** A weight format: one of the Q8K_FORMAT_* values. All store blocks of 256 weights of one row. */
+/**
+ * A weight format: one of the Q8K_FORMAT_* values. All store blocks of 256 consecutive weights of one row; a row is
+ * its blocks, one after another. Fields are little-endian, `half` is IEEE binary16. Any sequence of bytes is a legal
+ * block. Below, [a] is a field's offset in the block, k is 0 to 255, and // divides and rounds down.
+ */
 typedef uint32_t q8k_format;
 
 enum {
     /**
-     * libq8k's own: 292 bytes a block, 9.125 bits per weight. 256 int8 quants; 32 groups of 8 weights, each with a
-     * 4-bit scale; fp16 d and dmin: weight = d * scale * q + dmin. This is NOT ggml's block_q8_K (GGUF type 15),
-     * which happens to have the same name and size but other contents.
+     * libq8k's own: 292 bytes a block, 9.125 bits per weight.
+     *
+     *     [0]   int8 q[256]
+     *     [256] uint8 scales[32]; the last 16 are reserved: written as zero, ignored when read
+     *     [288] half d
+     *     [290] half dmin
+     *
+     *     scale(g)  = (scales[g // 2] >> 4 * (g % 2)) & 15        for the groups of 8 weights, g = 0 to 31
+     *     weight[k] = d * scale(k // 8) * q[k] + dmin             the offset is added, once per weight
+     *
+     * This is NOT ggml's block_q8_K (GGUF type 15), which has the same name and size but other contents.
      */
     Q8K_FORMAT_Q8_K = 1,
-    /** As Q4_K of ggml and GGUF files (type 12): 144 bytes a block, 4.5 bits per weight. */
+    /**
+     * As Q4_K of ggml and GGUF files (type 12): 144 bytes a block, 4.5 bits per weight.
+     *
+     *     [0]   half d
+     *     [2]   half dmin
+     *     [4]   uint8 s[12]
+     *     [16]  uint8 qs[128]
+     *
+     * Groups of 32 weights, j = 0 to 7:
+     *     j < 4    scale = s[j] & 63                              min = s[j + 4] & 63
+     *     j >= 4   scale = (s[j + 4] & 15) | (s[j - 4] >> 6) << 4  min = s[j + 4] >> 4 | (s[j] >> 6) << 4
+     * q of weight l of group j is the low nibble (j even) or the high one (j odd) of qs[32 * (j // 2) + l].
+     *     weight[32 * j + l] = d * scale * q - dmin * min
+     */
     Q8K_FORMAT_Q4_K = 2,
-    /** As Q5_K of ggml and GGUF files (type 13): 176 bytes a block, 5.5 bits per weight. */
+    /**
+     * As Q5_K of ggml and GGUF files (type 13): 176 bytes a block, 5.5 bits per weight.
+     *
+     *     [0]   half d
+     *     [2]   half dmin
+     *     [4]   uint8 s[12]
+     *     [16]  uint8 qh[32]
+     *     [48]  uint8 qs[128]
+     *
+     * As Q4_K, and q is larger by 16 where bit j of qh[l] is set.
+     */
     Q8K_FORMAT_Q5_K = 3,
-    /** As Q6_K of ggml and GGUF files (type 14): 210 bytes a block, 6.5625 bits per weight. */
+    /**
+     * As Q6_K of ggml and GGUF files (type 14): 210 bytes a block, 6.5625 bits per weight.
+     *
+     *     [0]   uint8 ql[128]
+     *     [128] uint8 qh[64]
+     *     [192] int8 scales[16]
+     *     [208] half d
+     *
+     * Weight k = 128 * h + 32 * t + l, with h = 0 or 1, t = 0 to 3, l = 0 to 31:
+     *     low  = the low nibble (t < 2) or the high one (t >= 2) of ql[64 * h + 32 * (t % 2) + l]
+     *     high = (qh[32 * h + l] >> 2 * t) & 3
+     *     weight[k] = d * scales[k // 16] * ((low | high << 4) - 32)
+     */
     Q8K_FORMAT_Q6_K = 4
 };
 
@@ -383,7 +430,8 @@ typedef struct q8k_input_args {
 } q8k_input_args;
 
 /**
- * The size of a prepared input: at most twice that of the input, and a constant.
+ * The size of a prepared input: at most twice that of the input, and a constant. A third party's backend that lacks
+ * formats needs a second preparation for the built-in kernels that stand in: at most 1.2 times the input more.
  * @param bytes receives it; a buffer of that size may have any alignment.
  * @return Q8K_ERROR_NULL, _STRUCT, _PRECISION, _COLUMNS, _OVERFLOW; with a NULL context also what
  *         q8k_context_create() returns.
@@ -485,7 +533,8 @@ typedef struct q8k_dequantize_args {
 } q8k_dequantize_args;
 
 /**
- * Decodes weights to float32: each is the format's formula rounded once, on every backend. Does not allocate.
+ * Decodes weights to float32: each is the format's formula rounded once, on every backend; the sign of a zero is that
+ * of (d * scale) * q, with the min term added after. Does not allocate.
  * @return Q8K_ERROR_NULL, _STRUCT, _FORMAT, _COLUMNS, _BYTES, _OVERFLOW, _STRIDE, _OVERLAP; with a NULL context also
  *         what q8k_context_create() returns.
  */
