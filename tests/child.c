@@ -14,10 +14,17 @@
 #include "tools/definition.h"
 #include "golden.h"
 
+/* What slows down all of Check, such as a sanitizer or an emulator, slows down a child too. */
+static double slowdown(void) {
+    const char *factor = getenv("CK_TIMEOUT_MULTIPLIER");
+    double value = factor != NULL ? strtod(factor, NULL) : 1;
+    return value >= 1 ? value : 1;
+}
+
 /* Its own end, and not Check's, which would end the whole test at once. */
 static void set_alarm(const child_environment *environment) {
     signal(SIGALRM, SIG_DFL);
-    alarm(environment->limit > 0 ? environment->limit : 5);
+    alarm((unsigned)(slowdown() * (environment->limit > 0 ? environment->limit : 5)));
 }
 
 static void set_or_unset(const char *name, const char *value) {
@@ -182,9 +189,7 @@ static void run_once(const child_environment *environment, outcome *found) {
 }
 
 void child_run(const child_environment *environment, outcome *found) {
-    /* What slows down all of Check, such as a sanitizer, slows down this. */
-    const char *factor = getenv("CK_TIMEOUT_MULTIPLIER");
-    double limit = factor != NULL ? strtod(factor, NULL) : 1;
+    double limit = slowdown();
     /* A machine with other work to do may be slow once or twice. */
     for (int i = 0; i < 3; i++) {
         run_once(environment, found);
