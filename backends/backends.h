@@ -21,12 +21,13 @@
 #define BACKEND_NEEDS_avx512 (BACKEND_X86_64_V4 | Q8K_CPU_BIT(Q8K_CPU_AVX512_VNNI))
 #define BACKEND_NEEDS_avxvnni (BACKEND_X86_64_V3 | Q8K_CPU_BIT(Q8K_CPU_AVX_VNNI))
 #define BACKEND_NEEDS_avx2 BACKEND_X86_64_V3
+#define BACKEND_NEEDS_dotprod (Q8K_CPU_BIT(Q8K_CPU_NEON) | Q8K_CPU_BIT(Q8K_CPU_DOTPROD))
 #define BACKEND_NEEDS_neon Q8K_CPU_BIT(Q8K_CPU_NEON)
 #define BACKEND_NEEDS_scalar 0
 
 /* Best first, by the kind of CPU. The last one is for any. */
 #define Q8K_EACH_X86_BACKEND(X) X(avx512) X(avxvnni) X(avx2) X(scalar)
-#define Q8K_EACH_ARM_BACKEND(X) X(neon) X(scalar)
+#define Q8K_EACH_ARM_BACKEND(X) X(dotprod) X(neon) X(scalar)
 #define Q8K_EACH_OTHER_BACKEND(X) X(scalar)
 
 #endif

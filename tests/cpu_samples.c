@@ -98,10 +98,10 @@ static const cpu_sample samples[] = {
 
     {"Cortex-A53", ARM(0x000008ff, 0), CORTEX_A53, 0, "neon"},
     {"A64FX", ARM(0x00415fe7, 0), CORTEX_A53 | FEATURE(FP16) | FEATURE(SVE), 0, "neon"},
-    {"Neoverse N1", ARM(0x10119fff, 0), NEOVERSE_N1, 0, "neon"},
-    {"Neoverse V2", ARM(0xeff3ffff, 0x0003f3bf), NEOVERSE_V2, 0, "neon"},
+    {"Neoverse N1", ARM(0x10119fff, 0), NEOVERSE_N1, 0, "dotprod"},
+    {"Neoverse V2", ARM(0xeff3ffff, 0x0003f3bf), NEOVERSE_V2, 0, "dotprod"},
     {"Apple", /* a virtual machine on an M2 or later */
-     ARM(0xefb3ffff, 0x00126181), APPLE, 0, "neon"},
+     ARM(0xefb3ffff, 0x00126181), APPLE, 0, "dotprod"},
     {"Arm without Advanced SIMD", ARM(0x00000884, 0), 0, 0, "scalar"},
 
     {"another kind of CPU", Q8K_CPU_KIND_OTHER, {{UINT32_MAX, UINT32_MAX, UINT32_MAX}, UINT64_MAX}, 0, 0, "scalar"},
@@ -139,12 +139,12 @@ static const struct masked {
     {"Alder Lake", Q8K_CPUID_7_1_EAX, 4, FEATURE(AVX_VNNI), "AVX_VNNI", "avx2"},
     {"Arrow Lake", Q8K_CPUID_7_1_EDX, 4, FEATURE(AVX_VNNI_INT8), "AVX_VNNI_INT8", "avxvnni"},
     {"Neoverse V2", Q8K_HWCAP, 1, FEATURE(NEON), "ASIMD", "scalar"},
-    {"Neoverse V2", Q8K_HWCAP, 10, FEATURE(FP16), "ASIMDHP", "neon"},
+    {"Neoverse V2", Q8K_HWCAP, 10, FEATURE(FP16), "ASIMDHP", "dotprod"},
     {"Neoverse V2", Q8K_HWCAP, 20, FEATURE(DOTPROD), "ASIMDDP", "neon"},
-    {"Neoverse V2", Q8K_HWCAP, 22, FEATURE(SVE), "SVE", "neon"},
-    {"Neoverse V2", Q8K_HWCAP2, 1, FEATURE(SVE2), "SVE2", "neon"},
-    {"Neoverse V2", Q8K_HWCAP2, 13, FEATURE(I8MM), "I8MM", "neon"},
-    {"Neoverse V2", Q8K_HWCAP2, 14, FEATURE(BF16), "BF16", "neon"},
+    {"Neoverse V2", Q8K_HWCAP, 22, FEATURE(SVE), "SVE", "dotprod"},
+    {"Neoverse V2", Q8K_HWCAP2, 1, FEATURE(SVE2), "SVE2", "dotprod"},
+    {"Neoverse V2", Q8K_HWCAP2, 13, FEATURE(I8MM), "I8MM", "dotprod"},
+    {"Neoverse V2", Q8K_HWCAP2, 14, FEATURE(BF16), "BF16", "dotprod"},
 };
 
 enum { WHOLE = sizeof samples / sizeof *samples, MASKED = sizeof masked / sizeof *masked };

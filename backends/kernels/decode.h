@@ -5,8 +5,15 @@
 
 #include "backends/kernels/prepare.h"
 
-/* scale * q of a block, then the entries for its mins as prepare.h tells, of which the second half is not written: it
- * must be zero where it is read. */
+/* The weights' side of the min term as prepare.h tells it, without the second half, which is zero. */
+static inline void decode_mins(const uint8_t mins[MIN_GROUPS], int16_t *entries) {
+    for (unsigned g = 0; g < MIN_GROUPS; g++) {
+        entries[g] = (int16_t)(256 * mins[g]);
+        entries[MIN_GROUPS + g] = mins[g];
+    }
+}
+
+/* scale * q of a block, then the entries for its mins. */
 static inline __attribute__((always_inline)) void decode_products(const struct format *f, const uint8_t *block,
                                                                   int16_t products[ROW], float *d, float *min_factor) {
     int8_t scales[32];
@@ -17,10 +24,24 @@ static inline __attribute__((always_inline)) void decode_products(const struct f
     for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
         vec_products(products + k, f->quants(block, k), scales, f->group, k);
     if (f->min == MIN_GROUP_32)
-        for (unsigned g = 0; g < MIN_GROUPS; g++) {
-            products[BLOCK + g] = (int16_t)(256 * mins[g]);
-            products[BLOCK + MIN_GROUPS + g] = mins[g];
-        }
+        decode_mins(mins, products + BLOCK);
+}
+
+/* The quants and the scales of a block apart, and the entries for its mins. */
+static inline __attribute__((always_inline)) void decode_quants(const struct format *f, const uint8_t *block,
+                                                                uint8_t quants[BLOCK], int32_t scales[32],
+                                                                int16_t *entries, float *d, float *min_factor) {
+    int8_t packed[32];
+    uint8_t mins[MIN_GROUPS];
+    f->scales(block, packed, mins);
+    f->factors(block, d, min_factor);
+    VEC_UNROLL
+    for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+        vec_store(quants + k, f->quants(block, k));
+    for (unsigned g = 0; g < BLOCK / f->group; g++)
+        scales[g] = packed[g];
+    if (f->min == MIN_GROUP_32)
+        decode_mins(mins, entries);
 }
 
 /* d * scale has at most 19 significant bits and its product with a quant at most 25, so of the formula's operations only

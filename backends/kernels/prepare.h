@@ -2,10 +2,11 @@
 /*
  * Activations to integers: the form in which matmul.h takes them. One block of one batch row becomes
  *
- *     int16 limbs[count][ROW]   FLOAT: hi and lo, X = 4096 * hi + lo; HALF and BYTE: X. First the 256 integers in the
- *                               order of the weights, then the entries that meet the mins (see below)
- *     float step                what the integers count; NaN if an activation is not finite
- *     float total               the integers' sum, made a float as a span's sum is: what a min of 1 meets
+ *     limbs     FLOAT: hi and lo, X = 4096 * hi + lo; HALF and BYTE: X. First a limb's 256 integers in the order of the
+ *               weights, then MIN_ENTRIES of int16 that meet the mins (see below). Where the vocabulary multiplies int16,
+ *               the integers are int16; where it multiplies int8, they are digits of base 128, the upper ones first
+ *     step      what the integers count, a float; NaN if an activation is not finite
+ *     total     the integers' sum, made a float as a span's sum is: what a min of 1 meets
  *
  * Blocks of a batch row follow one another, batch rows follow one another.
  *
@@ -20,6 +21,11 @@
 
 #include "backends/formats/formats.h"
 
+#ifndef VEC_LIMB_DIGITS
+/* The vocabulary multiplies int16. */
+enum { VEC_LIMB_DIGITS = 0, VEC_BYTE_DIGITS = 0 };
+#endif
+
 enum {
     MIN_GROUPS = BLOCK / 32,
     /* Entries for the min term; the second half of them is zero, so that any vector takes them in whole steps. */
@@ -27,25 +33,44 @@ enum {
     ROW = BLOCK + MIN_ENTRIES
 };
 
+/* How a precision's activations are kept: in how many limbs, and each of them in how many digits; 0: as int16. */
+struct form {
+    unsigned limbs, digits;
+};
+
 struct activations {
-    const int16_t *limbs;
+    const uint8_t *limbs;
     float step, total;
 };
 
-static inline unsigned limb_count(q8k_precision precision) {
-    return precision == Q8K_PRECISION_FLOAT ? 2 : 1;
+static inline struct form form_of(q8k_precision precision) {
+    struct form form = {precision == Q8K_PRECISION_FLOAT ? 2 : 1,
+                        precision == Q8K_PRECISION_BYTE ? VEC_BYTE_DIGITS : VEC_LIMB_DIGITS};
+    return form;
+}
+
+/* Where a limb's entries for the mins begin, and where the limb ends. */
+static inline size_t limb_integer_bytes(struct form form) {
+    return (form.digits != 0 ? form.digits : sizeof(int16_t)) * BLOCK;
+}
+
+static inline size_t limb_bytes(struct form form) {
+    return limb_integer_bytes(form) + sizeof(int16_t) * MIN_ENTRIES;
 }
 
 /* Padded so that every block starts at a multiple of 64 bytes. */
-static inline size_t prepared_block_bytes(unsigned limbs) {
-    return sizeof(int16_t) * ROW * limbs + 64;
+static inline size_t prepared_block_bytes(struct form form) {
+    return limb_bytes(form) * form.limbs + 64;
 }
 
-static inline struct activations prepared_block(const uint8_t *prepared, unsigned limbs) {
+enum { PREPARED_BLOCK_MAX = sizeof(int16_t) * ROW * 2 + 64 };
+
+static inline struct activations prepared_block(const uint8_t *prepared, struct form form) {
     struct activations x;
-    x.limbs = (const int16_t *)(const void *)prepared;
-    memcpy(&x.step, prepared + sizeof(int16_t) * ROW * limbs, sizeof x.step);
-    memcpy(&x.total, prepared + sizeof(int16_t) * ROW * limbs + sizeof x.step, sizeof x.total);
+    size_t end = limb_bytes(form) * form.limbs;
+    x.limbs = prepared;
+    memcpy(&x.step, prepared + end, sizeof x.step);
+    memcpy(&x.total, prepared + end + sizeof x.step, sizeof x.total);
     return x;
 }
 
@@ -123,11 +148,9 @@ static inline int32_t min_entries(int16_t *limb) {
     return total;
 }
 
-static inline void prepare_block(q8k_precision precision, const float *input, uint8_t *prepared) {
+/* The integers of one block as int16 limbs, one or two of them; returns their step. */
+static inline float block_limbs(q8k_precision precision, const float *input, unsigned count, int16_t *limbs) {
     _Alignas(64) int32_t X[BLOCK];
-    int32_t totals[2];
-    unsigned count = limb_count(precision);
-    int16_t *limbs = (int16_t *)(void *)prepared;
     float step = block_integers(precision, input, X);
     for (unsigned k = 0; k < BLOCK && count == 1; k++)
         limbs[k] = (int16_t)X[k];
@@ -136,11 +159,35 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
         limbs[k] = (int16_t)high;
         limbs[ROW + k] = (int16_t)(X[k] - 4096 * high);
     }
-    for (unsigned limb = 0; limb < count; limb++)
+    return step;
+}
+
+/* An int16 limb as digits: both of them from -64 to 63, but the upper one of 4095, which is 32. */
+static inline void split_limb(const int16_t *limb, struct form form, uint8_t *to) {
+    for (unsigned k = 0; k < BLOCK && form.digits == 1; k++)
+        to[k] = (uint8_t)limb[k];
+    for (unsigned k = 0; k < BLOCK && form.digits == 2; k++) {
+        int high = (limb[k] + 64) >> 7;
+        to[k] = (uint8_t)high;
+        to[BLOCK + k] = (uint8_t)(limb[k] - 128 * high);
+    }
+    memcpy(to + limb_integer_bytes(form), limb + BLOCK, sizeof(int16_t) * MIN_ENTRIES);
+}
+
+static inline void prepare_block(q8k_precision precision, const float *input, uint8_t *prepared) {
+    struct form form = form_of(precision);
+    _Alignas(64) int16_t split[2 * ROW];
+    int16_t *limbs = form.digits != 0 ? split : (int16_t *)(void *)prepared;
+    int32_t totals[2];
+    float step = block_limbs(precision, input, form.limbs, limbs);
+    for (unsigned limb = 0; limb < form.limbs; limb++) {
         totals[limb] = min_entries(limbs + ROW * limb);
-    float total = limbs_to_float(count, totals[0], totals[count - 1]);
-    memcpy(limbs + ROW * count, &step, sizeof step);
-    memcpy(limbs + ROW * count + 2, &total, sizeof total);
+        if (form.digits != 0)
+            split_limb(limbs + ROW * limb, form, prepared + limb * limb_bytes(form));
+    }
+    float total = limbs_to_float(form.limbs, totals[0], totals[form.limbs - 1]);
+    memcpy(prepared + limb_bytes(form) * form.limbs, &step, sizeof step);
+    memcpy(prepared + limb_bytes(form) * form.limbs + sizeof step, &total, sizeof total);
 }
 
 #ifdef VEC_TILE_ROWS
@@ -162,8 +209,9 @@ static inline size_t panel_count(size_t batch) {
 }
 
 static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
-    _Alignas(64) uint8_t rows[VEC_COLUMNS][sizeof(int16_t) * ROW * 2 + 64];
-    unsigned count = limb_count(in->precision);
+    _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
+    struct form form = form_of(in->precision);
+    unsigned count = form.limbs;
     int16_t *limbs = (int16_t *)(void *)to;
     float *steps = (float *)(void *)(limbs + PANEL_LIMB * count);
     for (unsigned c = 0; c < VEC_COLUMNS; c++) {
@@ -171,7 +219,7 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
             prepare_block(in->precision, in->input + (batch + c) * in->input_stride + block * BLOCK, rows[c]);
         else
             memset(rows[c], 0, sizeof rows[c]);
-        struct activations x = prepared_block(rows[c], count);
+        struct activations x = prepared_block(rows[c], form);
         steps[c] = x.step;
         steps[VEC_COLUMNS + c] = x.total;
     }
@@ -199,33 +247,33 @@ static inline size_t panel_count(size_t batch) {
 #endif
 
 static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t blocks) {
-    unsigned limbs = limb_count(precision);
+    struct form form = form_of(precision);
     size_t panels = panel_count(batch), rows = batch > panels * VEC_COLUMNS ? batch - panels * VEC_COLUMNS : 0;
-    return (panels * panel_block_bytes(limbs) + rows * prepared_block_bytes(limbs)) * blocks;
+    return (panels * panel_block_bytes(form.limbs) + rows * prepared_block_bytes(form)) * blocks;
 }
 
 /* Where the rows begin, behind the panels: row b of the batch would be at b * blocks * prepared_block_bytes() from
  * there if there were no panels. */
-static inline uint8_t *prepared_row(const void *prepared, unsigned limbs, size_t batch, size_t blocks, size_t b) {
+static inline uint8_t *prepared_row(const void *prepared, struct form form, size_t batch, size_t blocks, size_t b) {
     size_t panels = panel_count(batch);
-    return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(limbs) * blocks +
-           (b - panels * VEC_COLUMNS) * prepared_block_bytes(limbs) * blocks;
+    return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(form.limbs) * blocks +
+           (b - panels * VEC_COLUMNS) * prepared_block_bytes(form) * blocks;
 }
 
 static void prepare(const q8k_backend_input *in) {
-    unsigned limbs = limb_count(in->precision);
+    struct form form = form_of(in->precision);
     size_t b = in->batch_first, end = b + in->batch_count, last = in->block_first + in->block_count;
 #ifdef VEC_TILE_ROWS
-    size_t bytes = panel_block_bytes(limbs);
+    size_t bytes = panel_block_bytes(form.limbs);
     for (; b < end && b / VEC_COLUMNS < panel_count(in->batch); b += VEC_COLUMNS)
         for (size_t i = in->block_first; i < last; i++)
             prepare_panel_block(in, b, i, (uint8_t *)in->prepared + (b / VEC_COLUMNS * in->blocks + i) * bytes);
 #endif
     for (; b < end; b++) {
-        uint8_t *row = prepared_row(in->prepared, limbs, in->batch, in->blocks, b);
+        uint8_t *row = prepared_row(in->prepared, form, in->batch, in->blocks, b);
         for (size_t i = in->block_first; i < last; i++)
             prepare_block(in->precision, in->input + b * in->input_stride + i * BLOCK,
-                          row + i * prepared_block_bytes(limbs));
+                          row + i * prepared_block_bytes(form));
     }
 }
 

@@ -16,12 +16,17 @@
  *                                    stores the int16 products of int8 quants and the scales of their groups; scales[0]
  *                                    belongs to weight 0, the quants are those from weight k
  *   vec_dots(w, stride, x, count)    four rows of int16, `stride` apart, times one of `count`: each sum exact in int32
- *                                    and then made a float; count is a multiple of 32, and no sum of any of the
- *                                    products may overflow
+ *                                    and then made a float; count is a multiple of 16, in vocabularies with steps of
+ *                                    64 weights a multiple of 32, and no sum of any of the products may overflow
  *   vec_round(x)                     to the nearest integer, ties to even, for |x| < 2^31
  *   vec_round_all(in, factor, X)     vec_round(in[k] * factor) of a block; the product is a float
  *   vec_fma(a, b, c)                 a * b + c, rounded once
  *   vec_four                         four floats, and with them four_load, _store, _set, _multiply, _fma
+ *   VEC_LIMB_DIGITS, VEC_BYTE_DIGITS in a vocabulary that multiplies int8: the digits of base 128 of a limb (2), and of
+ *                                    BYTE's activations (1). It also has
+ *   vec_digit_dots(q, q_stride, scales, scales_stride, group, x, x_stride, digits, count)
+ *                                    four rows of int8 quants times `digits` rows of digits, the uppermost first; each
+ *                                    group's sum times its scale; as vec_dots, the sums exact and then made floats
  *   VEC_UNROLL                       before a loop over a block's steps, where k must be known to the compiler
  */
 #ifndef Q8K_SCALAR_VEC_H

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#include "backends/backend.h"
+
+BACKEND_ENTRY(dotprod)
