@@ -10,7 +10,7 @@
 
 #define Q8K_VOCABULARY avx512
 
-enum { VEC_WEIGHTS = 64, VEC_COLUMNS = 16 };
+enum { VEC_WEIGHTS = 64, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
@@ -51,26 +51,64 @@ static inline void vec_store(uint8_t *p, vec_bytes v) {
     _mm512_storeu_si512(p, v);
 }
 
-/* The scale of each of 32 weights as int16: the byte goes to the upper half of a lane, and is shifted down with its
- * sign. A lane of 128 bits has 8 weights, so that one scale, of the four or eight given, fills it. */
-static inline __m512i avx512_scales(int64_t eight, unsigned group, unsigned half) {
-    unsigned first = half * 32 / group, step = 8 < group ? 0 : 1, pair = group == 16 ? 1 : 0;
-    __m512i order = _mm512_inserti64x4(
-        _mm512_castsi256_si512(_mm256_setr_m128i(_mm_set1_epi16((short)(first << 8 | 0x80)),
-                                                 _mm_set1_epi16((short)((first + step) << 8 | 0x80)))),
-        _mm256_setr_m128i(_mm_set1_epi16((short)((first + 2 * step + pair) << 8 | 0x80)),
-                          _mm_set1_epi16((short)((first + 3 * step + pair) << 8 | 0x80))),
-        1);
-    return _mm512_srai_epi16(_mm512_shuffle_epi8(_mm512_set1_epi64(eight), order), 8);
+static inline float vec_half(const uint8_t *p) {
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return _cvtsh_ss(half);
 }
 
-static inline void vec_products(int16_t *out, vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
+/* The scales of 64 weights, from weight k on, repeated. No more is loaded than was stored at once. */
+static inline __m512i avx512_load_scales(const int8_t *scales, unsigned group, unsigned k) {
     int64_t eight;
-    memcpy(&eight, scales + k / group, sizeof eight);
-    __m512i first = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(q));
-    __m512i second = _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(q, 1));
-    _mm512_storeu_si512(out, _mm512_mullo_epi16(first, avx512_scales(eight, group, 0)));
-    _mm512_storeu_si512(out + 32, _mm512_mullo_epi16(second, avx512_scales(eight, group, 1)));
+    int32_t four;
+    int16_t two;
+    if (group == 8)
+        return _mm512_set1_epi64((memcpy(&eight, scales + k / group, sizeof eight), eight));
+    if (group == 16)
+        return _mm512_set1_epi32((memcpy(&four, scales + k / group, sizeof four), four));
+    return _mm512_set1_epi16((memcpy(&two, scales + k / group, sizeof two), two));
+}
+
+/* 256 times the scale of each of 32 pairs of weights. A lane of 128 bits has 16 weights. */
+static inline __m512i avx512_scales(const int8_t *scales, unsigned group, unsigned k) {
+#define AVX512_HALF_LANE(weight) (0x0080008000800080 + (int64_t)((weight) / group) * 0x0100010001000100)
+    __m512i order =
+        _mm512_setr_epi64(AVX512_HALF_LANE(0), AVX512_HALF_LANE(8), AVX512_HALF_LANE(16), AVX512_HALF_LANE(24),
+                          AVX512_HALF_LANE(32), AVX512_HALF_LANE(40), AVX512_HALF_LANE(48), AVX512_HALF_LANE(56));
+#undef AVX512_HALF_LANE
+    return _mm512_shuffle_epi8(avx512_load_scales(scales, group, k), order);
+}
+
+typedef struct vec_pair {
+    __m512i first, second;
+} vec_pair;
+
+/* The order: of 64 weights the even ones, then the odd ones. Both a quant and its scale are in the upper byte of an
+ * int16, so that their product is the upper half of that of the int16. */
+static inline vec_pair vec_scaled(vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
+    __m512i s = avx512_scales(scales, group, k);
+    vec_pair p = {_mm512_mulhi_epi16(_mm512_slli_epi16(q, 8), s),
+                  _mm512_mulhi_epi16(_mm512_and_si512(q, _mm512_set1_epi16((short)0xff00)), s)};
+    return p;
+}
+
+static inline void vec_store_pair(int16_t *out, vec_pair p) {
+    _mm512_store_si512(out, p.first);
+    _mm512_store_si512(out + 32, p.second);
+}
+
+static inline __m512i avx512_narrow(const int32_t *X) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(_mm512_loadu_si512(X))),
+                              _mm512_cvtepi32_epi16(_mm512_loadu_si512(X + 16)), 1);
+}
+
+static inline void vec_limb(int16_t *out, const int32_t *X) {
+    __m512i low = avx512_narrow(X), high = avx512_narrow(X + 32);
+    static const int16_t order[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
+                                      32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+    __m512i even = _mm512_loadu_si512(order);
+    _mm512_storeu_si512(out, _mm512_permutex2var_epi16(low, even, high));
+    _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi16(low, _mm512_add_epi16(even, _mm512_set1_epi16(1)), high));
 }
 
 static inline int32_t vec_round(float x) {
@@ -108,26 +146,6 @@ static inline vec_four four_fma(vec_four a, vec_four b, vec_four c) {
     return _mm_fmadd_ps(a, b, c);
 }
 
-static inline __m512i avx512_add_pairs(__m512i a, __m512i b) {
-    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-}
-
-/* Four sums of 16 lanes each to four lanes: transposing additions inside lanes of 128 bits, then of the lanes. */
-static inline vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *x, unsigned count) {
-    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
-    VEC_UNROLL
-    for (unsigned i = 0; i < count; i += 32) {
-        __m512i b = _mm512_loadu_si512(x + i);
-        s0 = _mm512_dpwssd_epi32(s0, b, _mm512_loadu_si512(w + i));
-        s1 = _mm512_dpwssd_epi32(s1, b, _mm512_loadu_si512(w + stride + i));
-        s2 = _mm512_dpwssd_epi32(s2, b, _mm512_loadu_si512(w + 2 * stride + i));
-        s3 = _mm512_dpwssd_epi32(s3, b, _mm512_loadu_si512(w + 3 * stride + i));
-    }
-    __m512i four = avx512_add_pairs(avx512_add_pairs(s0, s2), avx512_add_pairs(s1, s3));
-    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64(four, 1));
-    return _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
-}
-
 typedef __m512i vec_ints;
 typedef __m512 vec_floats;
 
@@ -136,7 +154,28 @@ static inline vec_ints ints_zero(void) {
 }
 
 static inline vec_ints ints_load(const int16_t *p) {
-    return _mm512_load_si512(p);
+    return _mm512_loadu_si512(p);
+}
+
+/* Adding lanes of 32 bits in pairs. */
+static inline __m512i avx512_add_pairs(__m512i a, __m512i b) {
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+static inline vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    __m512i four = avx512_add_pairs(avx512_add_pairs(a, c), avx512_add_pairs(b, d));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64(four, 1));
+    return _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+}
+
+/* The entries that stand for eight mins, as prepare.h tells them, and zeros. */
+static inline vec_ints ints_mins(const uint8_t mins[8]) {
+    __m128i lower = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)mins));
+    return _mm512_zextsi256_si512(_mm256_setr_m128i(_mm_slli_epi16(lower, 8), lower));
+}
+
+static inline void ints_save(int16_t *p, vec_ints v) {
+    _mm512_store_si512(p, v);
 }
 
 static inline vec_ints ints_pair(const int16_t *p) {
@@ -177,6 +216,22 @@ static inline vec_floats floats_multiply(vec_floats a, vec_floats b) {
 
 static inline vec_floats floats_fma(vec_floats a, vec_floats b, vec_floats c) {
     return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline void vec_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
+    __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + from_stride);
+    __m512 c = _mm512_loadu_ps(from + 2 * from_stride), d = _mm512_loadu_ps(from + 3 * from_stride);
+    __m512 ab = _mm512_unpacklo_ps(a, b), cd = _mm512_unpacklo_ps(c, d);
+    __m512 AB = _mm512_unpackhi_ps(a, b), CD = _mm512_unpackhi_ps(c, d);
+    __m512 at[4] = {_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee), _mm512_shuffle_ps(AB, CD, 0x44),
+                    _mm512_shuffle_ps(AB, CD, 0xee)};
+    VEC_UNROLL
+    for (unsigned i = 0; i < 4; i++) {
+        _mm_storeu_ps(to + i * to_stride, _mm512_castps512_ps128(at[i]));
+        _mm_storeu_ps(to + (i + 4) * to_stride, _mm512_extractf32x4_ps(at[i], 1));
+        _mm_storeu_ps(to + (i + 8) * to_stride, _mm512_extractf32x4_ps(at[i], 2));
+        _mm_storeu_ps(to + (i + 12) * to_stride, _mm512_extractf32x4_ps(at[i], 3));
+    }
 }
 
 #endif

@@ -34,18 +34,16 @@ static inline vec_bytes q4_k_quants(const uint8_t *block, unsigned k) {
 /* Groups 0 to 3 keep scale and min in the low six bits of s[j] and s[j + 4]; groups 4 to 7 keep their low nibbles in
  * s[j + 4] and their two high bits on top of the bytes of group j - 4. Q5_K packs them alike. */
 static inline void q4_k_scales(const uint8_t *block, int8_t scales[32], uint8_t mins[8]) {
-    const uint8_t *s = block + Q4_K_SCALES;
-    for (unsigned j = 0; j < 4; j++) {
-        scales[j] = (int8_t)(s[j] & 63);
-        mins[j] = s[j + 4] & 63;
-        scales[j + 4] = (int8_t)((s[j + 8] & 15) | (s[j] >> 6) << 4);
-        mins[j + 4] = (uint8_t)(s[j + 8] >> 4 | (s[j + 4] >> 6) << 4);
-    }
+    /* Four bytes at a time, whose order does not matter: what a shift brings in from a neighbour is masked away. */
+    uint32_t s[3];
+    memcpy(s, block + Q4_K_SCALES, sizeof s);
+    store_words(scales, s[0] & 0x3f3f3f3fu, (s[2] & 0x0f0f0f0fu) | (s[0] >> 2 & 0x30303030u));
+    store_words(mins, s[1] & 0x3f3f3f3fu, (s[2] >> 4 & 0x0f0f0f0fu) | (s[1] >> 2 & 0x30303030u));
 }
 
 static inline void q4_k_factors(const uint8_t *block, float *d, float *min_factor) {
-    *d = half_load(block + Q4_K_D);
-    *min_factor = -half_load(block + Q4_K_DMIN);
+    *d = vec_half(block + Q4_K_D);
+    *min_factor = -vec_half(block + Q4_K_DMIN);
 }
 
 static const struct format q4_k = {

@@ -41,7 +41,7 @@ static inline void q6_k_scales(const uint8_t *block, int8_t scales[32], uint8_t 
 }
 
 static inline void q6_k_factors(const uint8_t *block, float *d, float *min_factor) {
-    *d = half_load(block + Q6_K_D);
+    *d = vec_half(block + Q6_K_D);
     *min_factor = 0;
 }
 

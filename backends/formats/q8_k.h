@@ -40,8 +40,8 @@ static inline void q8_k_scales(const uint8_t *block, int8_t scales[32], uint8_t 
 }
 
 static inline void q8_k_factors(const uint8_t *block, float *d, float *min_factor) {
-    *d = half_load(block + Q8_K_D);
-    *min_factor = half_load(block + Q8_K_DMIN);
+    *d = vec_half(block + Q8_K_D);
+    *min_factor = vec_half(block + Q8_K_DMIN);
 }
 
 static const struct format q8_k = {

@@ -2,9 +2,8 @@
 /*
  * The product, lanes along the batch: for batches that fill them. VEC_COLUMNS batch rows are prepared as a panel, in
  * which pairs of k stand side by side, and one instruction multiplies and adds a pair of a weight row's products,
- * broadcast, with a panel's. Weight rows are decoded a block of CHUNK_ROWS rows at a time, and meet the
- * block of up to CHUNK_PANELS panels; the tile of VEC_TILE_ROWS rows and two streams stays in registers. A stream is a
- * limb of a panel: FLOAT has two of them, the other precisions take two panels at once.
+ * broadcast, with a panel's. The tile of VEC_TILE_ROWS rows and two streams stays in registers. A stream is a limb
+ * of a panel: FLOAT has two of them, the other precisions take two panels at once.
  */
 #ifndef Q8K_KERNELS_PANEL_H
 #define Q8K_KERNELS_PANEL_H
@@ -12,18 +11,8 @@
 #include "backends/kernels/decode.h"
 #include "backends/kernels/prepare.h"
 
-enum {
-    /* Decoded weights and float sums of a chunk lie on the stack: about 27 and 24 KiB. */
-    CHUNK_ROWS = 48,
-    CHUNK_PANELS = 128 / VEC_COLUMNS,
-    SPAN_MAX = BLOCK
-};
-
-struct chunk {
-    _Alignas(64) int16_t products[CHUNK_ROWS][ROW];
-    float d[CHUNK_ROWS], min_factor[CHUNK_ROWS];
-    _Alignas(64) float sums[CHUNK_PANELS][CHUNK_ROWS][VEC_COLUMNS];
-};
+/* How far ahead, in bytes, activations are fetched into the second-level cache: a panel of two limbs, or two of one. */
+enum { TILE_AHEAD = 2 * sizeof(int16_t) * PANEL_LIMB };
 
 /* Exact sums of a register tile, streams apart. */
 struct exact {
@@ -48,6 +37,9 @@ static inline __attribute__((always_inline)) void tile_sums(unsigned streams, co
     for (unsigned p = 0; p < pairs; p++) {
         vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS), b = streams == 2 ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a;
         vec_ints pair;
+        __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+        if (streams == 2)
+            __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
         VEC_EACH_TILE_ROW(TILE_STEP)
     }
     VEC_EACH_TILE_ROW(TILE_STORE)
@@ -74,98 +66,76 @@ static inline vec_floats exact_floats(unsigned limbs, const struct exact *e, uns
     return limbs == 2 ? floats_fma(first, floats_set(4096.0f), floats_from_ints(e->sums[1][r])) : first;
 }
 
-/* Adds factor[r] * step times the tile's sums of one panel to the chunk's float sums. */
-static inline __attribute__((always_inline)) void flush(unsigned limbs, const struct exact *e, unsigned stream,
-                                                        const float *factor, const float *step, float *sums) {
+/* Adds the terms of one block of a panel to the tile's float sums: factor[r] * step times the exact sums of a span; then
+ * the min term, of which `total` tells the sums where a min is 1, and `mins` where it belongs to a group. */
+struct term {
+    const struct exact *sums;
+    const float *total, *factor;
+};
+
+static inline __attribute__((always_inline)) vec_floats add_term(unsigned limbs, struct term term, unsigned stream,
+                                                                 unsigned r, vec_floats step, vec_floats sum) {
+    vec_floats t = term.total != NULL ? floats_load(term.total) : exact_floats(limbs, term.sums, stream, r);
+    return floats_fma(t, floats_multiply(floats_set(term.factor[r]), step), sum);
+}
+
+static inline __attribute__((always_inline)) void flush(unsigned limbs, unsigned terms, const struct term *term,
+                                                        unsigned stream, const float *step, float *sums) {
     vec_floats s = floats_load(step);
     for (unsigned r = 0; r < VEC_TILE_ROWS; r++) {
-        float *at = sums + r * VEC_COLUMNS;
-        floats_store(at, floats_fma(exact_floats(limbs, e, stream, r), floats_multiply(floats_set(factor[r]), s),
-                                    floats_load(at)));
+        vec_floats sum = floats_load(sums + r * VEC_COLUMNS);
+        for (unsigned i = 0; i < terms; i++)
+            sum = add_term(limbs, term[i], stream, r, s, sum);
+        floats_store(sums + r * VEC_COLUMNS, sum);
     }
 }
 
-/* The min term of formats whose min is 1. */
-static inline void flush_total(const float *factor, const float *step, const float *total, float *sums) {
-    vec_floats s = floats_load(step), t = floats_load(total);
-    for (unsigned r = 0; r < VEC_TILE_ROWS; r++) {
-        float *at = sums + r * VEC_COLUMNS;
-        floats_store(at, floats_fma(t, floats_multiply(floats_set(factor[r]), s), floats_load(at)));
-    }
+static inline __attribute__((always_inline)) void tile_streams(unsigned streams, const int16_t *w, const int16_t *x0,
+                                                               const int16_t *x1, unsigned pairs, struct exact *out) {
+    if (streams == 2)
+        tile_sums_2(w, x0, x1, pairs, out);
+    else
+        tile_sums_1(w, x0, pairs, out);
 }
 
-/* One block of VEC_TILE_ROWS rows and one panel, or two with one limb: spans, then mins. */
-static inline __attribute__((always_inline)) void tile_block(const struct format *f, unsigned limbs, unsigned panels,
-                                                             struct chunk *c, unsigned row, unsigned panel,
-                                                             const uint8_t *x, const uint8_t *next) {
-    struct exact e;
+/* One block of VEC_TILE_ROWS decoded rows from r on, and of one panel, or two with one limb. The sums of a panel begin
+ * at sums[panel * stride]. */
+static inline __attribute__((always_inline)) void panel_block(const struct format *f, unsigned limbs, unsigned panels,
+                                                              const struct decoded *w, unsigned r, const uint8_t *x,
+                                                              float *sums, size_t stride) {
+    struct exact spans, mins;
     const unsigned streams = limbs * panels;
-    const int16_t *w = c->products[row], *x0 = (const int16_t *)(const void *)x;
-    const int16_t *x1 = limbs == 2 ? x0 + PANEL_LIMB : (const int16_t *)(const void *)next;
+    const int16_t *products = w->products[r], *x0 = (const int16_t *)(const void *)x;
+    const int16_t *x1 =
+        (const int16_t *)(const void *)(x + (limbs == 2 ? sizeof *x0 * PANEL_LIMB : panel_block_bytes(1)));
     const float *step = (const float *)(const void *)(x0 + PANEL_LIMB * limbs);
-    const float *steps[2] = {step, (const float *)(const void *)((const int16_t *)(const void *)next + PANEL_LIMB)};
+    const size_t next = panel_block_bytes(limbs) / sizeof(float);
+    if (f->min == MIN_GROUP_32)
+        tile_streams(streams, products + BLOCK, x0 + BLOCK * VEC_COLUMNS, x1 + BLOCK * VEC_COLUMNS, MIN_ENTRIES / 4,
+                     &mins);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
-        if (streams == 2)
-            tile_sums_2(w + k, x0 + k * VEC_COLUMNS, x1 + k * VEC_COLUMNS, f->span / 2, &e);
-        else
-            tile_sums_1(w + k, x0 + k * VEC_COLUMNS, f->span / 2, &e);
-        for (unsigned i = 0; i < panels; i++)
-            flush(limbs, &e, i, c->d + row, steps[i], c->sums[panel + i][row]);
-    }
-    if (f->min == MIN_GROUP_32 && streams == 2)
-        tile_sums_2(w + BLOCK, x0 + BLOCK * VEC_COLUMNS, x1 + BLOCK * VEC_COLUMNS, MIN_ENTRIES / 4, &e);
-    if (f->min == MIN_GROUP_32 && streams == 1)
-        tile_sums_1(w + BLOCK, x0 + BLOCK * VEC_COLUMNS, MIN_ENTRIES / 4, &e);
-    for (unsigned i = 0; i < panels; i++) {
-        if (f->min == MIN_GROUP_32)
-            flush(limbs, &e, i, c->min_factor + row, steps[i], c->sums[panel + i][row]);
-        if (f->min == MIN_BLOCK)
-            flush_total(c->min_factor + row, steps[i], steps[i] + VEC_COLUMNS, c->sums[panel + i][row]);
-    }
-}
-
-/* All blocks of up to CHUNK_ROWS rows and CHUNK_PANELS panels. Missing rows of the last tile are its last row again. */
-static inline __attribute__((always_inline)) void chunk_product(const struct format *f, unsigned limbs,
-                                                                const q8k_backend_product *p, size_t row, unsigned rows,
-                                                                size_t panel, unsigned panels) {
-    struct chunk c;
-    const unsigned padded = (rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS * VEC_TILE_ROWS;
-    const size_t bytes = panel_block_bytes(limbs), panel_bytes = p->blocks * bytes;
-    const uint8_t *x = (const uint8_t *)p->prepared + panel * panel_bytes;
-    memset(c.sums, 0, panels * sizeof c.sums[0]);
-    for (size_t i = 0; i < p->blocks; i++, x += bytes) {
-        for (unsigned r = 0; r < padded; r++)
-            decode_products(f,
-                            (const uint8_t *)p->weights + (row + (r < rows ? r : rows - 1)) * p->weights_stride +
-                                i * f->block_bytes,
-                            c.products[r], &c.d[r], &c.min_factor[r]);
-        unsigned j = 0;
-        for (; limbs == 1 && j + 1 < panels; j += 2)
-            for (unsigned r = 0; r < padded; r += VEC_TILE_ROWS)
-                tile_block(f, limbs, 2, &c, r, j, x + j * panel_bytes, x + (j + 1) * panel_bytes);
-        for (; j < panels; j++)
-            for (unsigned r = 0; r < padded; r += VEC_TILE_ROWS)
-                tile_block(f, limbs, 1, &c, r, j, x + j * panel_bytes, x + j * panel_bytes);
-    }
-    for (unsigned j = 0; j < panels; j++) {
-        size_t first = (panel + j) * VEC_COLUMNS, left = p->batch - first;
-        float *to = p->output + (first - p->batch_first) * p->output_stride + row;
-        for (unsigned b = 0; b < VEC_COLUMNS && b < left; b++)
-            for (unsigned r = 0; r < rows; r++)
-                to[b * p->output_stride + r] = c.sums[j][r][b];
-    }
-}
-
-/* The panels from `panel` up to `end`. */
-static inline __attribute__((always_inline)) void
-panels_product(const struct format *f, unsigned limbs, const q8k_backend_product *p, size_t panel, size_t end) {
-    for (; panel < end; panel += CHUNK_PANELS) {
-        unsigned panels = end - panel < CHUNK_PANELS ? (unsigned)(end - panel) : CHUNK_PANELS;
-        for (size_t row = 0; row < p->row_count; row += CHUNK_ROWS) {
-            size_t left = p->row_count - row;
-            chunk_product(f, limbs, p, row, left < CHUNK_ROWS ? (unsigned)left : CHUNK_ROWS, panel, panels);
+        tile_streams(streams, products + k, x0 + k * VEC_COLUMNS, x1 + k * VEC_COLUMNS, f->span / 2, &spans);
+        for (unsigned i = 0; i < panels; i++) {
+            const struct term terms[2] = {
+                {&spans, NULL, w->d + r},
+                {&mins, f->min == MIN_BLOCK ? step + i * next + VEC_COLUMNS : NULL, w->min_factor + r}};
+            flush(limbs, f->min == MIN_NONE ? 1 : 2, terms, i, step + i * next, sums + i * stride);
         }
     }
+}
+
+/* All tiles of `rows` decoded rows and the `panels` panels at x. */
+static inline __attribute__((always_inline)) void panel_tiles(const struct format *f, unsigned limbs,
+                                                              const struct decoded *w, unsigned rows, unsigned panels,
+                                                              const uint8_t *x, float *sums, size_t stride) {
+    const size_t bytes = panel_block_bytes(limbs);
+    unsigned i = 0;
+    for (; limbs == 1 && i + 1 < panels; i += 2)
+        for (unsigned r = 0; r < rows; r += VEC_TILE_ROWS)
+            panel_block(f, limbs, 2, w, r, x + i * bytes, sums + i * stride + r * VEC_COLUMNS, stride);
+    for (; i < panels; i++)
+        for (unsigned r = 0; r < rows; r += VEC_TILE_ROWS)
+            panel_block(f, limbs, 1, w, r, x + i * bytes, sums + i * stride + r * VEC_COLUMNS, stride);
 }
 
 #endif

@@ -134,58 +134,55 @@ static inline float limbs_to_float(unsigned limbs, int32_t first, int32_t second
 }
 
 /* Writes the min entries of one limb and returns its sum. */
-static inline int32_t min_entries(int16_t *limb) {
+static inline int32_t min_entries(const int32_t limb[BLOCK], int16_t *entries) {
     int32_t total = 0;
     for (unsigned g = 0; g < MIN_GROUPS; g++) {
         int32_t sum = 0;
         for (unsigned i = 0; i < 32; i++)
             sum += limb[32 * g + i];
-        limb[BLOCK + g] = (int16_t)(sum >> 8);
-        limb[BLOCK + MIN_GROUPS + g] = (int16_t)(sum & 255);
+        entries[g] = (int16_t)(sum >> 8);
+        entries[MIN_GROUPS + g] = (int16_t)(sum & 255);
         total += sum;
     }
-    memset(limb + BLOCK + MIN_ENTRIES / 2, 0, sizeof(int16_t) * MIN_ENTRIES / 2);
+    memset(entries + MIN_ENTRIES / 2, 0, sizeof(int16_t) * MIN_ENTRIES / 2);
     return total;
 }
 
-/* The integers of one block as int16 limbs, one or two of them; returns their step. */
-static inline float block_limbs(q8k_precision precision, const float *input, unsigned count, int16_t *limbs) {
-    _Alignas(64) int32_t X[BLOCK];
-    float step = block_integers(precision, input, X);
-    for (unsigned k = 0; k < BLOCK && count == 1; k++)
-        limbs[k] = (int16_t)X[k];
-    for (unsigned k = 0; k < BLOCK && count == 2; k++) {
-        int32_t high = (X[k] + 2048) >> 12;
-        limbs[k] = (int16_t)high;
-        limbs[ROW + k] = (int16_t)(X[k] - 4096 * high);
-    }
-    return step;
-}
-
-/* An int16 limb as digits: both of them from -64 to 63, but the upper one of 4095, which is 32. */
-static inline void split_limb(const int16_t *limb, struct form form, uint8_t *to) {
-    for (unsigned k = 0; k < BLOCK && form.digits == 1; k++)
+/* The integers of a limb as digits: both of them from -64 to 63, but the upper one of 4095, which is 32. */
+static inline void store_digits(const int32_t limb[BLOCK], unsigned digits, uint8_t *to) {
+    for (unsigned k = 0; k < BLOCK && digits == 1; k++)
         to[k] = (uint8_t)limb[k];
-    for (unsigned k = 0; k < BLOCK && form.digits == 2; k++) {
-        int high = (limb[k] + 64) >> 7;
+    for (unsigned k = 0; k < BLOCK && digits == 2; k++) {
+        int32_t high = (limb[k] + 64) >> 7;
         to[k] = (uint8_t)high;
         to[BLOCK + k] = (uint8_t)(limb[k] - 128 * high);
     }
-    memcpy(to + limb_integer_bytes(form), limb + BLOCK, sizeof(int16_t) * MIN_ENTRIES);
+}
+
+/* Writes one limb and returns its sum. */
+static inline int32_t store_limb(const int32_t limb[BLOCK], struct form form, uint8_t *to) {
+    if (form.digits != 0)
+        store_digits(limb, form.digits, to);
+    else
+        for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+            vec_limb((int16_t *)(void *)to + k, limb + k);
+    return min_entries(limb, (int16_t *)(void *)(to + limb_integer_bytes(form)));
 }
 
 static inline void prepare_block(q8k_precision precision, const float *input, uint8_t *prepared) {
+    _Alignas(64) int32_t X[BLOCK], high[BLOCK];
     struct form form = form_of(precision);
-    _Alignas(64) int16_t split[2 * ROW];
-    int16_t *limbs = form.digits != 0 ? split : (int16_t *)(void *)prepared;
-    int32_t totals[2];
-    float step = block_limbs(precision, input, form.limbs, limbs);
-    for (unsigned limb = 0; limb < form.limbs; limb++) {
-        totals[limb] = min_entries(limbs + ROW * limb);
-        if (form.digits != 0)
-            split_limb(limbs + ROW * limb, form, prepared + limb * limb_bytes(form));
+    float step = block_integers(precision, input, X);
+    int32_t first = 0;
+    if (form.limbs == 2) {
+        for (unsigned k = 0; k < BLOCK; k++) {
+            high[k] = (X[k] + 2048) >> 12;
+            X[k] -= 4096 * high[k];
+        }
+        first = store_limb(high, form, prepared);
     }
-    float total = limbs_to_float(form.limbs, totals[0], totals[form.limbs - 1]);
+    int32_t last = store_limb(X, form, prepared + (form.limbs - 1) * limb_bytes(form));
+    float total = limbs_to_float(form.limbs, form.limbs == 2 ? first : last, last);
     memcpy(prepared + limb_bytes(form) * form.limbs, &step, sizeof step);
     memcpy(prepared + limb_bytes(form) * form.limbs + sizeof step, &total, sizeof total);
 }
@@ -193,10 +190,10 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 #ifdef VEC_TILE_ROWS
 
 enum {
-    /* int16 entries of one limb of a block of a panel: pairs of k, the mins' entries without their zeros among them. */
-    PANEL_LIMB = (BLOCK + MIN_ENTRIES / 2) * VEC_COLUMNS,
+    /* int16 of one limb of a block of a panel: pairs of k stand side by side, those of the batch rows one another. */
+    PANEL_LIMB = ROW * VEC_COLUMNS,
     /* A remainder of at least so many batch rows makes a panel of its own, padded with zeros; fewer are rows. */
-    PANEL_LEAST = VEC_COLUMNS / 2 + 1
+    PANEL_LEAST = VEC_COLUMNS * 3 / 4
 };
 
 /* After the limbs, VEC_COLUMNS steps and as many totals. */
@@ -208,12 +205,15 @@ static inline size_t panel_count(size_t batch) {
     return batch / VEC_COLUMNS + (batch % VEC_COLUMNS >= PANEL_LEAST);
 }
 
+/* The panels of a block follow one another, blocks follow one another: how products read them. */
+static inline size_t panel_offset(unsigned limbs, size_t batch, size_t block, size_t panel) {
+    return (block * panel_count(batch) + panel) * panel_block_bytes(limbs);
+}
+
 static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
     _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
     struct form form = form_of(in->precision);
-    unsigned count = form.limbs;
-    int16_t *limbs = (int16_t *)(void *)to;
-    float *steps = (float *)(void *)(limbs + PANEL_LIMB * count);
+    float *steps = (float *)(void *)(to + sizeof(int16_t) * PANEL_LIMB * form.limbs);
     for (unsigned c = 0; c < VEC_COLUMNS; c++) {
         if (batch + c < in->batch)
             prepare_block(in->precision, in->input + (batch + c) * in->input_stride + block * BLOCK, rows[c]);
@@ -223,11 +223,12 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
         steps[c] = x.step;
         steps[VEC_COLUMNS + c] = x.total;
     }
-    for (unsigned limb = 0; limb < count; limb++)
-        for (unsigned k = 0; k < BLOCK + MIN_ENTRIES / 2; k += 2)
-            for (unsigned c = 0; c < VEC_COLUMNS; c++)
-                memcpy(limbs + limb * PANEL_LIMB + k * VEC_COLUMNS + 2 * c,
-                       rows[c] + sizeof(int16_t) * (limb * ROW + k), 2 * sizeof(int16_t));
+    for (unsigned limb = 0; limb < form.limbs; limb++)
+        for (unsigned pair = 0; pair < ROW / 2; pair += VEC_COLUMNS)
+            for (unsigned c = 0; c < VEC_COLUMNS; c += 4)
+                vec_transpose((const float *)(const void *)(rows[c] + sizeof(int16_t) * (limb * ROW + 2 * pair)),
+                              PREPARED_BLOCK_MAX / sizeof(float),
+                              (float *)(void *)to + limb * PANEL_LIMB / 2 + pair * VEC_COLUMNS + c, VEC_COLUMNS);
 }
 
 #else
@@ -264,10 +265,10 @@ static void prepare(const q8k_backend_input *in) {
     struct form form = form_of(in->precision);
     size_t b = in->batch_first, end = b + in->batch_count, last = in->block_first + in->block_count;
 #ifdef VEC_TILE_ROWS
-    size_t bytes = panel_block_bytes(form.limbs);
     for (; b < end && b / VEC_COLUMNS < panel_count(in->batch); b += VEC_COLUMNS)
         for (size_t i = in->block_first; i < last; i++)
-            prepare_panel_block(in, b, i, (uint8_t *)in->prepared + (b / VEC_COLUMNS * in->blocks + i) * bytes);
+            prepare_panel_block(in, b, i,
+                                (uint8_t *)in->prepared + panel_offset(form.limbs, in->batch, i, b / VEC_COLUMNS));
 #endif
     for (; b < end; b++) {
         uint8_t *row = prepared_row(in->prepared, form, in->batch, in->blocks, b);

@@ -1,123 +1,152 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The product, lanes along the columns of weights: for batches too small for panel.h. Four weight rows make a tile: a
- * block of each is decoded once, which then meets that block of every batch row; the four sums of a batch row are reduced
- * and turned into floats together. Sums inside a span are exact, so they may be formed in any order; spans are added in
- * order, with one fma each.
+ * The tile of vocabularies whose vectors are too narrow for panels: its lanes are along the columns of weights, and
+ * TILE_ROWS decoded rows meet some batch rows. The four sums of a batch row are reduced and made floats together. Sums inside a span are exact, so
+ * they may be formed in any order; spans are added in order, with one fma each.
  *
- * Where the vocabulary multiplies int16, a block is decoded to products scale * q. Where it multiplies int8, it is decoded
- * to quants and scales, the quants meet the digits of the activations, and each group's sum is multiplied by its scale.
+ * Where the vocabulary multiplies int16, a limb is a stream of products with scale * q. Where it multiplies int8, the
+ * quants meet the limb's digits, and each group's sum is multiplied by its scale.
  */
 #ifndef Q8K_KERNELS_ROWS_H
 #define Q8K_KERNELS_ROWS_H
 
 #include "backends/kernels/decode.h"
-#include "backends/kernels/prepare.h"
 
-enum {
-    TILE_ROWS = 4,
-    /* Batch rows that share one decoding of a tile: their sums stay in the first-level cache with it. */
-    TILE_BATCH = 32
-};
+/* Batch rows of a tile. */
+enum { TILE_BATCH = 4 };
 
-struct tile {
-    /* The products, if the form has no digits, and in both cases the entries for the mins. */
-    _Alignas(64) int16_t products[TILE_ROWS][ROW];
-    _Alignas(64) uint8_t quants[TILE_ROWS][BLOCK];
-    _Alignas(64) int32_t scales[TILE_ROWS][32];
-    _Alignas(16) float d[TILE_ROWS], min_factor[TILE_ROWS];
-};
-
-static inline __attribute__((always_inline)) void tile_decode(const struct format *f, struct form form,
-                                                              const uint8_t *block, struct tile *t, unsigned r) {
-    if (form.digits == 0)
-        decode_products(f, block, t->products[r], &t->d[r], &t->min_factor[r]);
-    else
-        decode_quants(f, block, t->quants[r], t->scales[r], t->products[r] + BLOCK, &t->d[r], &t->min_factor[r]);
+static inline __attribute__((always_inline)) void streams_dots(unsigned streams, const int16_t *w,
+                                                               const int16_t *const *x, unsigned count, vec_four *out) {
+    for (unsigned s = 0; s < streams; s++)
+        out[s] = vec_dots(w, ROW, x[s], count);
 }
 
-/* The floats of the four rows' exact sums with one limb, over the span from k. */
-static inline __attribute__((always_inline)) vec_four limb_dots(const struct format *f, struct form form,
-                                                                const struct tile *t, const uint8_t *limb, unsigned k) {
+/* The sums of rows from r on and `streams` limbs over the span from k; and over the entries for the mins. */
+static inline __attribute__((always_inline)) void span_dots(const struct format *f, struct form form, unsigned streams,
+                                                            const struct decoded *w, unsigned r,
+                                                            const uint8_t *const *limbs, unsigned k, vec_four *out) {
 #ifdef VEC_LIMB_DIGITS
-    if (form.digits != 0)
-        return vec_digit_dots(t->quants[0] + k, BLOCK, t->scales[0] + k / f->group, 32, f->group, limb + k, BLOCK,
-                              form.digits, f->span);
+    if (form.digits != 0) {
+        for (unsigned s = 0; s < streams; s++)
+            out[s] = vec_digit_dots(w->quants[r] + k, BLOCK, w->scales[r] + k / f->group, 32, f->group, limbs[s] + k,
+                                    BLOCK, form.digits, f->span);
+        return;
+    }
 #else
     (void)form;
 #endif
-    return vec_dots(t->products[0] + k, ROW, (const int16_t *)(const void *)limb + k, f->span);
+    const int16_t *x[2 * TILE_BATCH];
+    for (unsigned s = 0; s < streams; s++)
+        x[s] = (const int16_t *)(const void *)limbs[s] + k;
+    streams_dots(streams, w->products[r] + k, x, f->span, out);
 }
 
-static inline __attribute__((always_inline)) vec_four limb_min_dots(struct form form, const struct tile *t,
-                                                                    const uint8_t *limb) {
-    return vec_dots(t->products[0] + BLOCK, ROW, (const int16_t *)(const void *)(limb + limb_integer_bytes(form)),
-                    VEC_WEIGHTS == 64 ? MIN_ENTRIES : MIN_ENTRIES / 2);
+static inline __attribute__((always_inline)) void min_dots(struct form form, unsigned streams, const struct decoded *w,
+                                                           unsigned r, const uint8_t *const *limbs, vec_four *out) {
+    const int16_t *x[2 * TILE_BATCH];
+    for (unsigned s = 0; s < streams; s++)
+        x[s] = (const int16_t *)(const void *)(limbs[s] + limb_integer_bytes(form));
+    streams_dots(streams, w->products[r] + BLOCK, x, MIN_ENTRIES / 2, out);
 }
 
-static inline vec_four limbs_join(vec_four first, vec_four second) {
-    return four_fma(first, four_set(4096.0f), second);
-}
-
-static inline __attribute__((always_inline)) vec_four
-span_sums(const struct format *f, struct form form, const struct tile *t, const uint8_t *limbs, unsigned k) {
-    vec_four first = limb_dots(f, form, t, limbs, k);
-    return form.limbs == 1 ? first : limbs_join(first, limb_dots(f, form, t, limbs + limb_bytes(form), k));
-}
-
-static inline __attribute__((always_inline)) vec_four min_sums(struct form form, const struct tile *t,
-                                                               const uint8_t *limbs) {
-    vec_four first = limb_min_dots(form, t, limbs);
-    return form.limbs == 1 ? first : limbs_join(first, limb_min_dots(form, t, limbs + limb_bytes(form)));
-}
-
-/* Adds the terms of one block of a batch row to the sums of the tile's rows. */
-static inline __attribute__((always_inline)) vec_four
-add_block(const struct format *f, struct form form, const struct tile *t, struct activations x, vec_four sums) {
-    vec_four step = four_set(x.step), d = four_multiply(four_load(t->d), step);
-    for (unsigned k = 0; k < BLOCK; k += f->span)
-        sums = four_fma(span_sums(f, form, t, x.limbs, k), d, sums);
-    if (f->min == MIN_NONE)
-        return sums;
-    vec_four m = four_multiply(four_load(t->min_factor), step);
-    return four_fma(f->min == MIN_BLOCK ? four_set(x.total) : min_sums(form, t, x.limbs), m, sums);
-}
-
-/* Up to four rows against up to TILE_BATCH batch rows. A missing row is the last one again. */
-static inline __attribute__((always_inline)) void tile_times_batch(const struct format *f, struct form form,
-                                                                   const q8k_backend_product *p, size_t row,
-                                                                   size_t batch, size_t count) {
-    size_t bytes = prepared_block_bytes(form), rows = p->row_count - row < TILE_ROWS ? p->row_count - row : TILE_ROWS;
-    const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + batch);
-    const uint8_t *weights = (const uint8_t *)p->weights + row * p->weights_stride;
-    vec_four sums[TILE_BATCH];
-    struct tile t;
+/* Adds the terms of one block: rows from r on, `batch` batch rows, of which x are the block's activations. The sums of
+ * a batch row begin at sums[b * stride]. */
+static inline __attribute__((always_inline)) void rows_block(const struct format *f, struct form form, unsigned batch,
+                                                             const struct decoded *w, unsigned r,
+                                                             const struct activations *x, float *sums, size_t stride) {
+    const uint8_t *limbs[2 * TILE_BATCH];
+    const unsigned streams = batch * form.limbs;
+    vec_four sum[TILE_BATCH], t[2 * TILE_BATCH];
+    for (unsigned s = 0; s < streams; s++)
+        limbs[s] = x[s / form.limbs].limbs + s % form.limbs * limb_bytes(form);
+    for (unsigned b = 0; b < batch; b++)
+        sum[b] = four_load(sums + b * stride);
+    for (unsigned k = 0; k < BLOCK; k += f->span) {
+        span_dots(f, form, streams, w, r, limbs, k, t);
+        for (unsigned b = 0; b < batch; b++)
+            sum[b] = four_fma(limbs_join(form, t, b), four_multiply(four_load(w->d + r), four_set(x[b].step)), sum[b]);
+    }
     if (f->min == MIN_GROUP_32)
-        for (unsigned r = 0; r < TILE_ROWS; r++)
-            memset(t.products[r] + BLOCK, 0, sizeof(int16_t) * MIN_ENTRIES);
-    for (size_t b = 0; b < count; b++)
-        sums[b] = four_set(0);
-    for (size_t i = 0; i < p->blocks; i++) {
-        for (unsigned r = 0; r < TILE_ROWS; r++)
-            tile_decode(f, form, weights + (r < rows ? r : rows - 1) * p->weights_stride + i * f->block_bytes, &t, r);
-        for (size_t b = 0; b < count; b++)
-            sums[b] = add_block(f, form, &t, prepared_block(prepared + (b * p->blocks + i) * bytes, form), sums[b]);
-    }
-    for (size_t b = 0; b < count; b++) {
-        float four[TILE_ROWS];
-        four_store(four, sums[b]);
-        memcpy(p->output + (batch + b) * p->output_stride + row, four, rows * sizeof(float));
+        min_dots(form, streams, w, r, limbs, t);
+    for (unsigned b = 0; b < batch && f->min != MIN_NONE; b++)
+        sum[b] = four_fma(f->min == MIN_BLOCK ? four_set(x[b].total) : limbs_join(form, t, b),
+                          four_multiply(four_load(w->min_factor + r), four_set(x[b].step)), sum[b]);
+    for (unsigned b = 0; b < batch; b++)
+        four_store(sums + b * stride, sum[b]);
+}
+
+enum {
+    ROW_STEP = TILE_ROWS,
+    /* Batch rows that share one decoding of a chunk. */
+    CHUNK_BATCH = 32
+};
+
+struct chunk {
+    struct decoded w;
+    float sums[CHUNK_BATCH][CHUNK_ROWS];
+};
+
+static inline __attribute__((always_inline)) void chunk_tile(const struct format *f, struct form form,
+                                                             const q8k_backend_product *p, const uint8_t *prepared,
+                                                             unsigned batch, unsigned r, struct chunk *c) {
+    const size_t bytes = prepared_block_bytes(form);
+    struct activations x[TILE_BATCH];
+    for (unsigned b = 0; b < batch; b += TILE_BATCH) {
+        unsigned left = batch - b;
+        for (unsigned i = 0; i < TILE_BATCH && i < left; i++)
+            x[i] = prepared_block(prepared + (b + i) * p->blocks * bytes, form);
+        if (left >= 4)
+            rows_block(f, form, 4, &c->w, r, x, c->sums[b] + r, CHUNK_ROWS);
+        else if (left == 3)
+            rows_block(f, form, 3, &c->w, r, x, c->sums[b] + r, CHUNK_ROWS);
+        else if (left == 2)
+            rows_block(f, form, 2, &c->w, r, x, c->sums[b] + r, CHUNK_ROWS);
+        else
+            rows_block(f, form, 1, &c->w, r, x, c->sums[b] + r, CHUNK_ROWS);
     }
 }
 
-/* The batch rows from `batch` on, counted from the rectangle's first. */
-static inline __attribute__((always_inline)) void rows_product(const struct format *f, struct form form,
-                                                               const q8k_backend_product *p, size_t batch) {
-    for (; batch < p->batch_count; batch += TILE_BATCH) {
-        size_t left = p->batch_count - batch, count = left < TILE_BATCH ? left : TILE_BATCH;
-        for (size_t row = 0; row < p->row_count; row += TILE_ROWS)
-            tile_times_batch(f, form, p, row, batch, count);
+/* Weight rows from `row` on with batch rows from `first` on, both counted from the product's first. */
+static inline __attribute__((always_inline)) void chunk_product(const struct format *f, struct form form,
+                                                                const q8k_backend_product *p, size_t row, size_t first,
+                                                                unsigned rows, unsigned batch) {
+    struct chunk c;
+    const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + first);
+    memset(c.sums, 0, batch * sizeof c.sums[0]);
+    for (size_t i = 0; i < p->blocks; i++) {
+        const struct weights weights = {(const uint8_t *)p->weights + row * p->weights_stride + i * f->block_bytes,
+                                        p->weights_stride, rows};
+        for (unsigned r = 0; r < rows; r += TILE_ROWS) {
+            for (unsigned j = 0; j < TILE_ROWS; j++)
+                weights_decode(f, form, &weights, &c.w, r + j);
+            chunk_tile(f, form, p, prepared + i * prepared_block_bytes(form), batch, r, &c);
+        }
     }
+    for (unsigned b = 0; b < batch; b++)
+        memcpy(p->output + (first + b) * p->output_stride + row, c.sums[b], rows * sizeof(float));
+}
+
+static inline __attribute__((always_inline)) void matmul_form(const struct format *f, struct form form,
+                                                              const q8k_backend_product *p) {
+    for (size_t b = 0; b < p->batch_count; b += CHUNK_BATCH)
+        for (size_t row = 0; row < p->row_count; row += CHUNK_ROWS) {
+            size_t rows = p->row_count - row, batch = p->batch_count - b;
+            chunk_product(f, form, p, row, b, rows < CHUNK_ROWS ? (unsigned)rows : CHUNK_ROWS,
+                          batch < CHUNK_BATCH ? (unsigned)batch : CHUNK_BATCH);
+        }
+}
+
+/* One row's block: adds its terms to the sum. */
+static inline __attribute__((always_inline)) float
+accumulate_block(const struct format *f, struct form form, const uint8_t *block, const uint8_t *prepared, float sum) {
+    const struct activations x = prepared_block(prepared, form);
+    float sums[TILE_ROWS] = {sum, sum, sum, sum};
+    struct decoded w;
+    decode_row(f, form, block, &w, 0);
+    for (unsigned r = 1; r < TILE_ROWS; r++)
+        decoded_copy(&w, r);
+    rows_block(f, form, 1, &w, 0, &x, sums, TILE_ROWS);
+    return sums[0];
 }
 
 #endif

@@ -28,12 +28,12 @@
         accumulate(&name, precision, blocks, weights, input, sum);                                                     \
     }                                                                                                                  \
     static void name##_decode(size_t blocks, const void *weights, float *output) {                                     \
-        decode(&name, blocks, weights, output);                                                                        \
+        decode_blocks(&name, blocks, weights, output);                                                                 \
     }                                                                                                                  \
     static const q8k_backend_kernels name##_kernels = {                                                                \
         .size = sizeof(q8k_backend_kernels),                                                                           \
         .format = Q8K_FORMAT_##NAME,                                                                                   \
-        .row_step = 1,                                                                                                 \
+        .row_step = ROW_STEP,                                                                                          \
         .matmul = name##_matmul,                                                                                       \
         .accumulate = name##_accumulate,                                                                               \
         .decode = name##_decode,                                                                                       \

@@ -53,6 +53,17 @@ static inline void vec_products(int16_t *out, vec_bytes q, const int8_t *scales,
     vst1q_s16(out + 8, vmull_s8(vget_high_s8(s), vdup_n_s8(scales[(k + 8) / group])));
 }
 
+static inline void vec_limb(int16_t *out, const int32_t *X) {
+    for (unsigned k = 0; k < VEC_WEIGHTS; k += 4)
+        vst1_s16(out + k, vmovn_s32(vld1q_s32(X + k)));
+}
+
+static inline float vec_half(const uint8_t *p) {
+    uint16_t half;
+    memcpy(&half, p, sizeof half);
+    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))), 0);
+}
+
 static inline int32_t vec_round(float x) {
     return vcvtns_s32_f32(x);
 }

@@ -12,12 +12,15 @@
  *   vec_join(low, high, shift)       low | high << shift
  *   vec_subtract(v, n)               v - n, modulo 256
  *   vec_store(p, v)                  stores the bytes in the order of the weights
+ *   vec_half(p)                      the fp16 at p
  *   vec_products(out, q, scales, group, k)
  *                                    stores the int16 products of int8 quants and the scales of their groups; scales[0]
- *                                    belongs to weight 0, the quants are those from weight k
+ *                                    belongs to weight 0, the quants are those from weight k. In any order of the
+ *                                    VEC_WEIGHTS products, but always the same
+ *   vec_limb(out, X)                 stores VEC_WEIGHTS int32 as int16, in that order
  *   vec_dots(w, stride, x, count)    four rows of int16, `stride` apart, times one of `count`: each sum exact in int32
- *                                    and then made a float; count is a multiple of 16, in vocabularies with steps of
- *                                    64 weights a multiple of 32, and no sum of any of the products may overflow
+ *                                    and then made a float; count is a multiple of 16, and no sum of any of the
+ *                                    products may overflow
  *   vec_round(x)                     to the nearest integer, ties to even, for |x| < 2^31
  *   vec_round_all(in, factor, X)     vec_round(in[k] * factor) of a block; the product is a float
  *   vec_fma(a, b, c)                 a * b + c, rounded once
@@ -27,6 +30,19 @@
  *   vec_digit_dots(q, q_stride, scales, scales_stride, group, x, x_stride, digits, count)
  *                                    four rows of int8 quants times `digits` rows of digits, the uppermost first; each
  *                                    group's sum times its scale; as vec_dots, the sums exact and then made floats
+ *
+ * A vocabulary whose vectors are wide enough for panels has VEC_TILE_ROWS and the words of panel.h, and instead of
+ * vec_products and vec_dots:
+ *
+ *   vec_scaled(q, scales, group, k)  those products as a vec_pair; vec_store_pair(out, pair)
+ *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) of the former, ints_zero(),
+ *                                    ints_dot(sum, a, b), which adds the products of pairs of int16; ints_four(a, b, c,
+ *                                    d): each vector's sum, made a float
+ *   VEC_STREAMS                      the streams that meet four rows in registers: limbs of batch rows, 2 or 4
+ *   ints_mins(mins)                  the entries for the mins of prepare.h; ints_save(p, v) stores them
+ *   vec_transpose(from, from_stride, to, to_stride)
+ *                                    four rows of VEC_COLUMNS floats to VEC_COLUMNS rows of four
+ *
  *   VEC_UNROLL                       before a loop over a block's steps, where k must be known to the compiler
  */
 #ifndef Q8K_SCALAR_VEC_H
@@ -35,6 +51,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "backends/formats/half.h"
 
 #define Q8K_VOCABULARY scalar
 
@@ -83,6 +101,13 @@ static inline void vec_products(int16_t *out, vec_bytes q, const int8_t *scales,
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
         out[i] = (int16_t)((int8_t)q.at[i] * spread[i]);
 }
+
+static inline void vec_limb(int16_t *out, const int32_t *X) {
+    for (unsigned i = 0; i < VEC_WEIGHTS; i++)
+        out[i] = (int16_t)X[i];
+}
+
+#define vec_half half_load
 
 /* Adding 1.5 * 2^52 leaves the integer in the low half of the double. */
 static inline int32_t vec_round(float x) {
