@@ -10,11 +10,18 @@
 #include <q8k/q8k.h>
 
 #include "npy.h"
+#include "option_values.h"
 
 /* Exit status, as are EXIT_SUCCESS and EXIT_FAILURE: the command line itself is wrong. */
 enum { EXIT_USAGE = 2 };
 
-enum { COMMAND_MAX_FILES = 3, COMMAND_MAX_THREADS = 1024, COMMAND_MAX_PARTS = 1048576 };
+enum {
+    COMMAND_MAX_FILES = 3,
+    COMMAND_MAX_THREADS = 1024,
+    COMMAND_MAX_PARTS = 1048576,
+    COMMAND_MAX_BATCH = 16384,
+    COMMAND_MAX_REPEAT = 64
+};
 
 /* The options, as bits of what a subcommand takes. */
 enum {
@@ -24,7 +31,15 @@ enum {
     OPTION_THREADS = 8,
     OPTION_PARTS = 16,
     OPTION_SEED = 32,
-    OPTION_JSON = 64
+    OPTION_JSON = 64,
+    OPTION_ONE_FORMAT = 256, /* and need not */
+    OPTION_ONE_PRECISION = 512,
+    OPTION_SHAPE = 1024,
+    OPTION_BATCHES = 2048,
+    OPTION_THREAD_LIST = 4096,
+    OPTION_REPEAT = 8192,
+    OPTION_QUICK = 16384,
+    OPTION_GGML = 32768
 };
 
 /* The command line of a subcommand; what was not given has the value in brackets. */
@@ -37,6 +52,13 @@ typedef struct command_arguments {
     size_t parts;            /* [0] */
     uint64_t seed;           /* [1] */
     bool json;               /* [false] */
+    bool one_precision;      /* whether --precision was given [false] */
+    option_list batches;     /* [none] */
+    option_list thread_list; /* [none] */
+    size_t rows, cols;       /* --shape [0, 0] */
+    size_t repeat;           /* [0] */
+    bool quick;              /* [false] */
+    const char *ggml;        /* [NULL] */
 } command_arguments;
 
 typedef struct command {
@@ -49,7 +71,7 @@ typedef struct command {
     int (*run)(const command_arguments *arguments);
 } command;
 
-extern const command command_info, command_quantize, command_dequantize, command_matmul, command_verify;
+extern const command command_info, command_quantize, command_dequantize, command_matmul, command_verify, command_bench;
 
 /* Reads the command line from argv[1] on. Returns true if the subcommand is to run; else *status is the exit status:
  * help was asked for, or the line is wrong and that has been said. */

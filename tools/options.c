@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "command.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 
 #include "escape.h"
 
-enum { OPTION_HELP = 128, OPTION_COUNT = 8, SHOWN_BYTES = 256, LIST_BYTES = 256 };
+enum { OPTION_HELP = 128, OPTION_COUNT = 16, SHOWN_BYTES = 256, LIST_BYTES = 256 };
 
 static const struct {
     unsigned bit;
@@ -23,6 +22,14 @@ static const struct {
     {OPTION_THREADS, "threads", "N", "compute on N threads [one per processor]"},
     {OPTION_PARTS, "parts", "N", "divide the work into N parts [as many as threads]"},
     {OPTION_SEED, "seed", "N", "start the random numbers from N [1]"},
+    {OPTION_ONE_FORMAT, "format", "F", "this weight format only [all]"},
+    {OPTION_ONE_PRECISION, "precision", "P", "this precision only [all]"},
+    {OPTION_SHAPE, "shape", "ROWSxCOLS", "the matrix of weights [4096x4096]"},
+    {OPTION_BATCHES, "batch", "LIST", "rows of activations [1,4,16,64,512]"},
+    {OPTION_THREAD_LIST, "threads", "LIST", "numbers of threads [1 and one per processor]"},
+    {OPTION_REPEAT, "repeat", "N", "measure everything N times [7]"},
+    {OPTION_QUICK, "quick", NULL, "end within 40 seconds: fewer batches, a smaller matrix"},
+    {OPTION_GGML, "ggml", "DIR", "the folder of ggml's shared libraries, as a peer"},
     {OPTION_JSON, "json", NULL, "print one JSON object"},
     {OPTION_HELP, "help", NULL, "print this help"},
 };
@@ -76,13 +83,13 @@ static void print_help(const command *self) {
             printf("  %-16s  %s\n", left, options[i].help);
         }
     }
-    if (self->options & OPTION_FORMAT) {
+    if (self->options & (OPTION_FORMAT | OPTION_ONE_FORMAT)) {
         list_formats(list);
         printf("\nFormats: %s. q8_k is libq8k's own format. It is not ggml's block_q8_K (GGUF type 15),\n"
                "which has the same name and size but other contents: blocks of one are garbage to the other.\n",
                list);
     }
-    if (self->options & OPTION_PRECISION) {
+    if (self->options & (OPTION_PRECISION | OPTION_ONE_PRECISION)) {
         list_precisions(list);
         printf("Precisions: %s.\n", list);
     }
@@ -93,26 +100,6 @@ static bool wrong(const command *self, int *status) {
     fprintf(stderr, "Try 'q8k %s --help'.\n", self->name);
     *status = EXIT_USAGE;
     return false;
-}
-
-/* A decimal number without sign, space or prefix. */
-static bool parse_number(const char *text, uint64_t smallest, uint64_t largest, uint64_t *number) {
-    if (*text == '\0' || strspn(text, "0123456789") != strlen(text)) {
-        return false;
-    }
-    errno = 0;
-    *number = strtoull(text, NULL, 10);
-    return errno == 0 && *number >= smallest && *number <= largest;
-}
-
-static bool take_number(const char *name, uint64_t smallest, uint64_t largest, uint64_t *number) {
-    char shown[SHOWN_BYTES];
-    if (!parse_number(optarg, smallest, largest, number)) {
-        command_say("--%s = '%s' (limit %llu to %llu)", name, escape_text(shown, sizeof shown, optarg, strlen(optarg)),
-                    (unsigned long long)smallest, (unsigned long long)largest);
-        return false;
-    }
-    return true;
 }
 
 static bool take_format(q8k_format *format) {
@@ -140,26 +127,48 @@ static bool take_option(unsigned bit, command_arguments *arguments) {
     uint64_t number;
     switch (bit) {
     case OPTION_FORMAT:
+    case OPTION_ONE_FORMAT:
         return take_format(&arguments->format);
+    case OPTION_ONE_PRECISION:
+        arguments->one_precision = true;
+        return take_precision(&arguments->precision);
     case OPTION_PRECISION:
         return take_precision(&arguments->precision);
     case OPTION_BACKEND:
         arguments->backend = optarg;
         return true;
     case OPTION_THREADS:
-        if (!take_number("threads", 1, COMMAND_MAX_THREADS, &number)) {
+        if (!option_number("threads", optarg, 1, COMMAND_MAX_THREADS, &number)) {
             return false;
         }
         arguments->threads = (size_t)number;
         return true;
     case OPTION_PARTS:
-        if (!take_number("parts", 1, COMMAND_MAX_PARTS, &number)) {
+        if (!option_number("parts", optarg, 1, COMMAND_MAX_PARTS, &number)) {
             return false;
         }
         arguments->parts = (size_t)number;
         return true;
     case OPTION_SEED:
-        return take_number("seed", 0, UINT64_MAX, &arguments->seed);
+        return option_number("seed", optarg, 0, UINT64_MAX, &arguments->seed);
+    case OPTION_SHAPE:
+        return option_shape("shape", optarg, &arguments->rows, &arguments->cols);
+    case OPTION_BATCHES:
+        return option_numbers("batch", optarg, 1, COMMAND_MAX_BATCH, &arguments->batches);
+    case OPTION_THREAD_LIST:
+        return option_numbers("threads", optarg, 1, COMMAND_MAX_THREADS, &arguments->thread_list);
+    case OPTION_REPEAT:
+        if (!option_number("repeat", optarg, 1, COMMAND_MAX_REPEAT, &number)) {
+            return false;
+        }
+        arguments->repeat = (size_t)number;
+        return true;
+    case OPTION_QUICK:
+        arguments->quick = true;
+        return true;
+    case OPTION_GGML:
+        arguments->ggml = optarg;
+        return true;
     default: /* OPTION_JSON */
         arguments->json = true;
         return true;

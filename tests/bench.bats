@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# `q8k bench`: what it reports, and whom it believes. Figures are held against one another, not against a machine.
+# Needs: Q8K (the command), Q8K_TEST_DATA (this folder), Q8K_TEST_BUILD (the built tests), Q8K_BACKEND_DIR, and a C
+# compiler (CC).
+
+bats_require_minimum_version 1.5.0
+
+# One run with every format and precision, for several tests.
+setup_file() {
+    : "${Q8K:?}" "${Q8K_TEST_DATA:?}"
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    openblas 0
+    OPENBLAS_CORETYPE=Prescott "$Q8K" bench --quick --repeat 2 --threads 1 --shape 48x512 --batch 3,1 --json \
+        --backend scalar --parts 5 >report
+}
+
+setup() {
+    : "${Q8K_TEST_BUILD:?}"
+    cd "$BATS_TEST_TMPDIR" || exit 1
+}
+
+# usage_error FRAGMENT ARGUMENT...: exit status 2, the fragment on standard error, nothing on standard output.
+usage_error() {
+    local fragment=$1 status=0
+    shift
+    "$Q8K" bench "$@" >out 2>err || status=$?
+    [ "$status" -eq 2 ] || { echo "status $status of: q8k bench $*"; cat err; return 1; }
+    [ ! -s out ] || { echo "on standard output:"; cat out; return 1; }
+    grep -qF -- "$fragment" err || { echo "no '$fragment' in:"; cat err; return 1; }
+}
+
+# small ARGUMENT...: a run that takes no time, on one thread, with the scalar backend.
+small() {
+    "$Q8K" bench --quick --repeat 1 --threads 1 --shape 48x512 --format q8_k --backend scalar "$@"
+}
+
+# openblas FAULT: builds a libopenblas.so.0 with it, and lets q8k find that one.
+openblas() {
+    # shellcheck disable=SC2086
+    ${CC:-cc} ${CFLAGS:-} -fPIC -shared -DFAULT="$1" -o libopenblas.so.0 "$Q8K_TEST_DATA/fake_openblas.c"
+    export LD_LIBRARY_PATH=$PWD${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+}
+
+@test "JSON: every case, with figures that fit each other" {
+    cp "$BATS_FILE_TMPDIR/report" .
+    "$Q8K_TEST_BUILD/bench_json" <report >cases
+    for format in q8_k q4_k q5_k q6_k; do
+        for precision in float half byte; do
+            for case in 'batch 3 threads 1 cold' 'batch 1 threads 1 cold' 'batch 1 threads 1 hot'; do
+                grep -cx "scalar $format $precision [0-9]*x512 $case: .*decode_loops.* decode_openblas openblas" cases
+            done
+        done
+    done
+    [ "$(wc -l <cases)" -eq 36 ]
+    grep -q '"parts": 5' report
+    [ "$(grep -c '"measurements": 2' report)" -eq 36 ]
+}
+
+@test "threads: limits and products for each number" {
+    openblas 0
+    if ! Q8K_BACKEND=scalar "$Q8K" bench --quick --repeat 1 --threads 2,1 --shape 48x512 --format q4_k \
+        --precision byte --batch 2 --json >report 2>err; then
+        grep -q 'built without OpenMP' err
+        skip "q8k was built without OpenMP"
+    fi
+    "$Q8K_TEST_BUILD/bench_json" <report >cases
+    [ "$(cut -d: -f1 cases)" = "scalar q4_k byte 48x512 batch 2 threads 2 cold
+scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
+}
+
+@test "the table has the same cases" {
+    openblas 0
+    small --precision half --batch 1,2 >table
+    grep -q '^libq8k .* Limits of this machine' table
+    [ "$(grep -c '^scalar ' table)" -eq 3 ]
+    grep -q '^backend .* decode_loops .*decode_openblas  openblas$' table
+}
+
+@test "a backend that cannot be had is an error" {
+    run -1 --separate-stderr small --backend nonesuch
+    # shellcheck disable=SC2154
+    [[ $stderr == 'q8k bench: options.backend = "nonesuch"'* ]]
+}
+
+@test "peers are timed at the batches where they make sense" {
+    openblas 0
+    small --precision byte --batch 16,17 --json | "$Q8K_TEST_BUILD/bench_json" >cases
+    grep -q ' batch 16 .*decode_loops' cases
+    grep -q ' batch 17 .*: decode_openblas openblas$' cases
+}
+
+@test "a peer whose product is wrong is left out, and that is said" {
+    for fault in 1 2; do
+        openblas "$fault"
+        small --precision byte --batch 1,2 --json >report 2>err
+        "$Q8K_TEST_BUILD/bench_json" <report >cases
+        [ "$(wc -l <cases)" -eq 3 ]
+        [ "$(grep -c openblas cases)" -eq 0 ]
+        grep -q decode_loops cases
+        grep -q '^q8k bench: openblas is left out at batch 2 on 1 threads (q8_k): its product is wrong by ' err
+        grep -q '^q8k bench: decode_openblas is left out at batch 1 ' err
+    done
+}
+
+@test "a peer that is not what it should be is left out, and that is said" {
+    openblas 3
+    small --precision byte --batch 2 --json >report 2>err
+    "$Q8K_TEST_BUILD/bench_json" <report >cases
+    [ "$(grep -c openblas cases)" -eq 0 ]
+    [ "$(cat err)" = 'q8k bench: openblas is left out: libopenblas.so.0 has no cblas_sgemv' ]
+}
+
+@test "the environment cannot slow OpenBLAS down" {
+    # The fake one computes nothing if it sees what the report was made with.
+    "$Q8K_TEST_BUILD/bench_json" <"$BATS_FILE_TMPDIR/report" >cases
+    grep -q ' openblas$' cases
+}
+
+@test "a folder without ggml is an error before anything is measured" {
+    for folder in /nonexistent "$PWD" ''; do
+        run -1 --separate-stderr small --ggml "$folder"
+        [ -z "$output" ]
+        [[ $stderr == "q8k bench: --ggml: "*libggml-base.so* ]]
+    done
+    run -1 --separate-stderr small --ggml $'\a'
+    [[ $stderr == *'\x07/libggml-base.so'* ]]
+}
+
+@test "wrong lists name their limits" {
+    for list in '' '1,' ',1' 1,0 1x 16385 '1, 2' 1,4,1 "$(seq -s, 33)"; do
+        usage_error "--batch = '$list' (limit 32 different numbers, 1 to 16384, separated by commas)" --batch "$list"
+    done
+    usage_error "--threads = '1,1025' (limit 32 different numbers, 1 to 1024, separated by commas)" --threads 1,1025
+}
+
+@test "wrong shapes name their limits" {
+    for shape in '' 256 256x x256 0x256 16x255 16x0 16x256x1 1048577x256 1048576x512; do
+        usage_error "--shape = '$shape' (limit ROWSxCOLS, 1 to 1048576 rows, columns a multiple of 256, " --shape "$shape"
+    done
+}
+
+@test "other wrong values name their limits" {
+    usage_error "--format = 'q3_k' (limit q8_k, q4_k, q5_k, q6_k)" --format q3_k
+    usage_error "--precision = 'double' (limit float, half, byte)" --precision double
+    usage_error "--repeat = '0' (limit 1 to 64)" --repeat 0
+    usage_error "--parts = '0' (limit 1 to 1048576)" --parts 0
+    usage_error "q8k bench: 1 file names (limit 0)" weights.npy
+    usage_error "q8k bench: wrong option '--seed'" --seed 1
+}
+
+@test "the manual names every subcommand, option and key of the JSON object" {
+    local manual=$Q8K_TEST_DATA/../doc/q8k.1 name option key
+    for name in info quantize dequantize matmul verify bench; do
+        grep -q "^\.SS $name\$" "$manual"
+        sed -n "/^\.SS $name\$/,/^\.S[SH]/p" "$manual" | sed 's/\\-/-/g' >section
+        for option in $("$Q8K" "$name" --help | sed -n 's/^  --\([a-z]*\).*/\1/p'); do
+            [ "$option" = help ] || grep -q "^\.BI* --$option" section || { echo "no --$option of $name"; return 1; }
+        done
+    done
+    sed -n 's/^ *"\([a-z_0-9]*[a-z][a-z_0-9]*\)": .*/\1/p' "$BATS_FILE_TMPDIR/report" | sort -u >keys
+    [ "$(wc -l <keys)" -gt 25 ]
+    while read -r key; do
+        grep -qw "$key" "$manual" || { echo "no key $key"; return 1; }
+    done <keys
+}
