@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backends/inline.h"
+
 #ifdef __AVXVNNI__
 #define Q8K_VOCABULARY avxvnni
 #else
@@ -27,73 +29,80 @@ enum { VEC_WEIGHTS = 32, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
 
 typedef __m256i vec_bytes;
 
-/* Shifting 16 bits at a time moves bits of the upper byte into the lower one, above the field. */
-static inline vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k) {
+/* Shifting 16 bits at a time moves bits from one byte into the other, but none into the field. */
+ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k, unsigned to) {
     __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + k % period));
-    return _mm256_srl_epi16(v, _mm_cvtsi32_si128((int)(bits * (k / period))));
+    unsigned from = bits * (k / period);
+    if (from < to)
+        return _mm256_sll_epi16(v, _mm_cvtsi32_si128((int)(to - from)));
+    return _mm256_srl_epi16(v, _mm_cvtsi32_si128((int)(from - to)));
 }
 
-static inline vec_bytes vec_and(vec_bytes v, uint8_t mask) {
+ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
     return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
 }
 
-static inline vec_bytes vec_join(vec_bytes low, vec_bytes high, unsigned shift) {
-    return _mm256_or_si256(low, _mm256_sll_epi16(high, _mm_cvtsi32_si128((int)shift)));
+ALWAYS_INLINE vec_bytes vec_or(vec_bytes v, vec_bytes w) {
+    return _mm256_or_si256(v, w);
 }
 
-static inline vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
+ALWAYS_INLINE vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
     return _mm256_sub_epi8(v, _mm256_set1_epi8((char)n));
 }
 
-static inline void vec_store(uint8_t *p, vec_bytes v) {
+ALWAYS_INLINE void vec_store(uint8_t *p, vec_bytes v) {
     _mm256_storeu_si256((__m256i *)(void *)p, v);
 }
 
-static inline float vec_half(const uint8_t *p) {
-    uint16_t half;
-    memcpy(&half, p, sizeof half);
-    return _cvtsh_ss(half);
-}
-
-/* 256 times the scale of each of 16 pairs of weights, from weight k on. Both lanes of 128 bits are given the same four
- * scales, and have 16 weights. */
-static inline __m256i avx2_scales(const int8_t *scales, unsigned group, unsigned k) {
-    int32_t four;
-    memcpy(&four, scales + k / group, sizeof four);
-#define AVX2_HALF_LANE(weight) (0x0080008000800080 + (int64_t)((weight) / group) * 0x0100010001000100)
+/* 256 times the scale of each of 16 pairs of weights from weight k on, of the eight scales among which they are. A lane of
+ * 128 bits has 16 weights. */
+ALWAYS_INLINE __m256i avx2_scales(const int8_t eight[8], unsigned group, unsigned k) {
+    int64_t scales;
+    memcpy(&scales, eight, sizeof scales);
+#define AVX2_HALF_LANE(weight) (0x0080008000800080 + (int64_t)((k + (weight)) / group % 8) * 0x0100010001000100)
     __m256i order = _mm256_setr_epi64x(AVX2_HALF_LANE(0), AVX2_HALF_LANE(8), AVX2_HALF_LANE(16), AVX2_HALF_LANE(24));
 #undef AVX2_HALF_LANE
-    return _mm256_shuffle_epi8(_mm256_set1_epi32(four), order);
+    return _mm256_shuffle_epi8(_mm256_set1_epi64x(scales), order);
 }
 
 typedef struct vec_pair {
     __m256i first, second;
 } vec_pair;
 
-/* The order: of 32 weights the even ones, then the odd ones. Both a quant and its scale are in the upper byte of an
- * int16, so that their product is the upper half of that of the int16. */
-static inline vec_pair vec_scaled(vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
-    __m256i s = avx2_scales(scales, group, k);
-    vec_pair p = {_mm256_mulhi_epi16(_mm256_slli_epi16(q, 8), s),
-                  _mm256_mulhi_epi16(_mm256_and_si256(q, _mm256_set1_epi16((short)0xff00)), s)};
-    return p;
+/* The order: of 32 weights the even ones, then the odd ones. The instruction that multiplies bytes, one unsigned, adds two
+ * products, of which one is made zero. */
+ALWAYS_INLINE vec_pair vec_scaled_unsigned(vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    __m256i odd = avx2_scales(eight, group, k), even = _mm256_srli_epi16(odd, 8);
+    return (vec_pair){_mm256_maddubs_epi16(q, even), _mm256_maddubs_epi16(q, odd)};
 }
 
-static inline void vec_store_pair(int16_t *out, vec_pair p) {
+ALWAYS_INLINE vec_pair vec_scaled_by_unsigned(vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    __m256i odd = avx2_scales(eight, group, k), even = _mm256_srli_epi16(odd, 8);
+    return (vec_pair){_mm256_maddubs_epi16(even, q), _mm256_maddubs_epi16(odd, q)};
+}
+
+/* With both a quant and its scale in the upper byte of an int16, their product is the upper half of that of the int16. */
+ALWAYS_INLINE vec_pair vec_scaled(vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    __m256i scales = avx2_scales(eight, group, k);
+    return (vec_pair){_mm256_mulhi_epi16(_mm256_slli_epi16(q, 8), scales),
+                      _mm256_mulhi_epi16(_mm256_and_si256(q, _mm256_set1_epi16((short)0xff00)), scales)};
+}
+
+ALWAYS_INLINE void vec_store_pair(int16_t *out, vec_pair p) {
     _mm256_store_si256((__m256i *)(void *)out, p.first);
     _mm256_store_si256((__m256i *)(void *)(out + 16), p.second);
 }
 
-static inline __m256i avx2_load(const void *p) {
+ALWAYS_INLINE __m256i avx2_load(const void *p) {
     return _mm256_loadu_si256((const __m256i *)p);
 }
 
 /* Narrows two vectors of int32, in order. */
-static inline __m256i avx2_narrow(__m256i a, __m256i b) {
+ALWAYS_INLINE __m256i avx2_narrow(__m256i a, __m256i b) {
     return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
 }
 
-static inline void vec_limb(int16_t *out, const int32_t *X) {
+ALWAYS_INLINE void vec_limb(int16_t *out, const int32_t *X) {
     __m256i low = avx2_narrow(avx2_load(X), avx2_load(X + 8));
     __m256i high = avx2_narrow(avx2_load(X + 16), avx2_load(X + 24));
     vec_pair p = {avx2_narrow(_mm256_srai_epi32(_mm256_slli_epi32(low, 16), 16),
@@ -103,70 +112,90 @@ static inline void vec_limb(int16_t *out, const int32_t *X) {
     _mm256_storeu_si256((__m256i *)(void *)(out + 16), p.second);
 }
 
-static inline int32_t vec_round(float x) {
+ALWAYS_INLINE int32_t vec_round(float x) {
     return _mm_cvtss_si32(_mm_set_ss(x));
 }
 
-static inline void vec_round_all(const float *in, float factor, int32_t *X) {
+ALWAYS_INLINE void vec_round_all(const float *in, float factor, int32_t *X) {
     for (unsigned k = 0; k < 256; k += 8)
         _mm256_storeu_si256((__m256i *)(void *)(X + k),
                             _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(in + k), _mm256_set1_ps(factor))));
 }
 
-static inline float vec_fma(float a, float b, float c) {
+ALWAYS_INLINE float vec_fma(float a, float b, float c) {
     return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
 }
 
 typedef __m128 vec_four;
 
-static inline vec_four four_load(const float *p) {
+ALWAYS_INLINE vec_four four_load(const float *p) {
     return _mm_loadu_ps(p);
 }
 
-static inline void four_store(float *p, vec_four v) {
+ALWAYS_INLINE void four_store(float *p, vec_four v) {
     _mm_storeu_ps(p, v);
 }
 
-static inline vec_four four_set(float x) {
+ALWAYS_INLINE vec_four four_set(float x) {
     return _mm_set1_ps(x);
 }
 
-static inline vec_four four_multiply(vec_four a, vec_four b) {
+ALWAYS_INLINE vec_four four_multiply(vec_four a, vec_four b) {
     return _mm_mul_ps(a, b);
 }
 
-static inline vec_four four_fma(vec_four a, vec_four b, vec_four c) {
+ALWAYS_INLINE vec_four four_fma(vec_four a, vec_four b, vec_four c) {
     return _mm_fmadd_ps(a, b, c);
+}
+
+ALWAYS_INLINE vec_four four_negate(vec_four a) {
+    return _mm_xor_ps(a, _mm_set1_ps(-0.0f));
+}
+
+typedef struct vec_fours {
+    vec_four first, second;
+} vec_fours;
+
+ALWAYS_INLINE int32_t avx2_word(const uint8_t *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The pairs are brought together as words, then all first and all second ones. An array of the words would be written
+ * one by one and read at once, which CPUs are slow at. */
+ALWAYS_INLINE vec_fours fours_from_halves(const uint8_t *const p[4], size_t offset) {
+    __m128i v = _mm_cvtsi32_si128(avx2_word(p[0] + offset));
+    v = _mm_insert_epi32(v, avx2_word(p[1] + offset), 1);
+    v = _mm_insert_epi32(v, avx2_word(p[2] + offset), 2);
+    v = _mm_insert_epi32(v, avx2_word(p[3] + offset), 3);
+    v = _mm_shuffle_epi8(v, _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    __m256 eight = _mm256_cvtph_ps(v);
+    return (vec_fours){_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)};
 }
 
 typedef __m256i vec_ints;
 typedef __m256 vec_floats;
 
-static inline vec_ints ints_zero(void) {
+ALWAYS_INLINE vec_ints ints_zero(void) {
     return _mm256_setzero_si256();
 }
 
-static inline vec_ints ints_load(const int16_t *p) {
+ALWAYS_INLINE vec_ints ints_load(const int16_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
-/* The entries that stand for eight mins, as prepare.h tells them. */
-static inline vec_ints ints_mins(const uint8_t mins[8]) {
-    __m128i lower = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)mins));
-    return _mm256_setr_m128i(_mm_slli_epi16(lower, 8), lower);
+ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
+    return _mm256_add_epi32(a, b);
 }
 
-static inline void ints_save(int16_t *p, vec_ints v) {
-    _mm256_store_si256((__m256i *)(void *)p, v);
-}
-
-static inline vec_ints ints_pair(const int16_t *p) {
+ALWAYS_INLINE vec_ints ints_pair(const int16_t *p) {
     int32_t pair;
     memcpy(&pair, p, sizeof pair);
     return _mm256_set1_epi32(pair);
 }
 
-static inline vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
+ALWAYS_INLINE vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
 #ifdef __AVXVNNI__
     return _mm256_dpwssd_avx_epi32(sum, a, b);
 #else
@@ -174,50 +203,140 @@ static inline vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
 #endif
 }
 
-static inline vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+/* Rows 0 and 1, rows 2 and 3. */
+typedef struct vec_quad {
+    __m256i rows[2];
+} vec_quad;
+
+ALWAYS_INLINE __m128i avx2_load_16(const void *p) {
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+ALWAYS_INLINE vec_quad quad_load(const uint8_t *const p[4], size_t offset) {
+    return (vec_quad){{_mm256_setr_m128i(avx2_load_16(p[0] + offset), avx2_load_16(p[1] + offset)),
+                       _mm256_setr_m128i(avx2_load_16(p[2] + offset), avx2_load_16(p[3] + offset))}};
+}
+
+ALWAYS_INLINE void quad_store(int8_t to[4][16], vec_quad v) {
+    _mm256_store_si256((__m256i *)(void *)to, v.rows[0]);
+    _mm256_store_si256((__m256i *)(void *)(to + 2), v.rows[1]);
+}
+
+ALWAYS_INLINE __m256i avx2_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    return _mm256_setr_epi32((int)a, (int)b, (int)c, (int)d, (int)a, (int)b, (int)c, (int)d);
+}
+
+ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    __m256i order = avx2_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
+                               0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u);
+    return (vec_quad){{_mm256_shuffle_epi8(v.rows[0], order), _mm256_shuffle_epi8(v.rows[1], order)}};
+}
+
+ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    __m256i bits = avx2_words(a, b, c, d);
+    return (vec_quad){{_mm256_srlv_epi32(v.rows[0], bits), _mm256_srlv_epi32(v.rows[1], bits)}};
+}
+
+ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    __m256i masks = avx2_words(a, b, c, d);
+    return (vec_quad){{_mm256_and_si256(v.rows[0], masks), _mm256_and_si256(v.rows[1], masks)}};
+}
+
+ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
+    return (vec_quad){{_mm256_or_si256(v.rows[0], w.rows[0]), _mm256_or_si256(v.rows[1], w.rows[1])}};
+}
+
+ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
+    return (vec_quad){{_mm256_unpacklo_epi8(v.rows[0], w.rows[0]), _mm256_unpacklo_epi8(v.rows[1], w.rows[1])}};
+}
+
+ALWAYS_INLINE vec_quad quad_zip_high(vec_quad v, vec_quad w) {
+    return (vec_quad){{_mm256_unpackhi_epi8(v.rows[0], w.rows[0]), _mm256_unpackhi_epi8(v.rows[1], w.rows[1])}};
+}
+
+/* As int16, the upper eight bytes of two rows, and 256 times those. */
+ALWAYS_INLINE __m256i avx2_mins(__m256i v) {
+    return _mm256_unpackhi_epi8(v, _mm256_setzero_si256());
+}
+
+ALWAYS_INLINE __m256i avx2_mins_256(__m256i v) {
+    return _mm256_unpackhi_epi8(_mm256_setzero_si256(), v);
+}
+
+ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
+    for (unsigned i = 0; i < 2; i++, to += 2 * stride) {
+        __m256i upper = avx2_mins_256(v.rows[i]), lower = avx2_mins(v.rows[i]);
+        _mm256_store_si256((__m256i *)(void *)to, _mm256_permute2x128_si256(upper, lower, 0x20));
+        _mm256_store_si256((__m256i *)(void *)(to + stride), _mm256_permute2x128_si256(upper, lower, 0x31));
+    }
+}
+
+ALWAYS_INLINE __m256i avx2_min_sums(__m256i rows, __m256i upper, __m256i lower) {
+    return ints_dot(ints_dot(_mm256_setzero_si256(), avx2_mins_256(rows), upper), avx2_mins(rows), lower);
+}
+
+ALWAYS_INLINE vec_four quad_min_sums(vec_quad v, const int16_t *entries) {
+    __m256i upper = _mm256_broadcastsi128_si256(avx2_load_16(entries));
+    __m256i lower = _mm256_broadcastsi128_si256(avx2_load_16(entries + 8));
+    __m256i sums = _mm256_hadd_epi32(avx2_min_sums(v.rows[0], upper, lower), avx2_min_sums(v.rows[1], upper, lower));
+    /* Rows 0 2, 1 3 by then, two sums each. */
+    __m128i even = _mm256_castsi256_si128(sums), odd = _mm256_extracti128_si256(sums, 1);
+    sums = _mm256_castsi128_si256(_mm_hadd_epi32(even, odd));
+    return _mm_cvtepi32_ps(_mm_shuffle_epi32(_mm256_castsi256_si128(sums), 0xd8));
+}
+
+ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     __m256i four = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
     return _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1)));
 }
 
-static inline void ints_store(int32_t *p, vec_ints v) {
+ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
     _mm256_store_si256((__m256i *)(void *)p, v);
 }
 
-static inline vec_floats floats_from_ints(const int32_t *p) {
+ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
     return _mm256_cvtepi32_ps(_mm256_load_si256((const __m256i *)(const void *)p));
 }
 
-static inline vec_floats floats_set(float x) {
+ALWAYS_INLINE vec_floats floats_set(float x) {
     return _mm256_set1_ps(x);
 }
 
-static inline vec_floats floats_load(const float *p) {
+ALWAYS_INLINE vec_floats floats_load(const float *p) {
     return _mm256_load_ps(p);
 }
 
-static inline void floats_store(float *p, vec_floats v) {
+ALWAYS_INLINE void floats_store(float *p, vec_floats v) {
     _mm256_store_ps(p, v);
 }
 
-static inline vec_floats floats_multiply(vec_floats a, vec_floats b) {
+ALWAYS_INLINE vec_floats floats_multiply(vec_floats a, vec_floats b) {
     return _mm256_mul_ps(a, b);
 }
 
-static inline vec_floats floats_fma(vec_floats a, vec_floats b, vec_floats c) {
+ALWAYS_INLINE vec_floats floats_fma(vec_floats a, vec_floats b, vec_floats c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
-static inline void vec_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
-    __m256 a = _mm256_loadu_ps(from), b = _mm256_loadu_ps(from + from_stride);
-    __m256 c = _mm256_loadu_ps(from + 2 * from_stride), d = _mm256_loadu_ps(from + 3 * from_stride);
-    __m256 ab = _mm256_unpacklo_ps(a, b), cd = _mm256_unpacklo_ps(c, d);
-    __m256 AB = _mm256_unpackhi_ps(a, b), CD = _mm256_unpackhi_ps(c, d);
-    __m256 at[4] = {_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee), _mm256_shuffle_ps(AB, CD, 0x44),
-                    _mm256_shuffle_ps(AB, CD, 0xee)};
+/* Groups of four rows are transposed inside lanes of 128 bits; then the lanes are, among the groups. */
+ALWAYS_INLINE void vec_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
+    __m256 group[2][4];
+    VEC_UNROLL
+    for (unsigned g = 0; g < 2; g++) {
+        const float *p = from + 4 * g * from_stride;
+        __m256 a = _mm256_loadu_ps(p), b = _mm256_loadu_ps(p + from_stride);
+        __m256 c = _mm256_loadu_ps(p + 2 * from_stride), d = _mm256_loadu_ps(p + 3 * from_stride);
+        __m256 ab = _mm256_unpacklo_ps(a, b), cd = _mm256_unpacklo_ps(c, d);
+        __m256 AB = _mm256_unpackhi_ps(a, b), CD = _mm256_unpackhi_ps(c, d);
+        group[g][0] = _mm256_shuffle_ps(ab, cd, 0x44);
+        group[g][1] = _mm256_shuffle_ps(ab, cd, 0xee);
+        group[g][2] = _mm256_shuffle_ps(AB, CD, 0x44);
+        group[g][3] = _mm256_shuffle_ps(AB, CD, 0xee);
+    }
     VEC_UNROLL
     for (unsigned i = 0; i < 4; i++) {
-        _mm_storeu_ps(to + i * to_stride, _mm256_castps256_ps128(at[i]));
-        _mm_storeu_ps(to + (i + 4) * to_stride, _mm256_extractf128_ps(at[i], 1));
+        _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(group[0][i], group[1][i], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(group[0][i], group[1][i], 0x31));
     }
 }
 

@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backends/inline.h"
+
 #define Q8K_VOCABULARY avx512
+#define VEC_BYTES
 
 enum { VEC_WEIGHTS = 64, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
@@ -22,87 +25,91 @@ enum { VEC_WEIGHTS = 64, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 
 typedef __m512i vec_bytes;
 
-/* Shifting 16 bits at a time moves bits of the upper byte into the lower one, above the field. Where the period is 32,
- * the two halves of a step are the same bytes in two planes. */
-static inline vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k) {
+/* Shifting 16 bits at a time moves bits from one byte into the other, but none into the field. Where the period is 32, the
+ * two halves of a step are the same bytes in two planes; both are shifted the same way, if not equally far. */
+ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k, unsigned to) {
+    int right = (int)(bits * (k / period)) - (int)to;
     if (period == 32) {
         __m512i both = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
-        __m256i first = _mm256_set1_epi16((short)(bits * (k / 32)));
-        __m256i second = _mm256_set1_epi16((short)(bits * (k / 32 + 1)));
-        return _mm512_srlv_epi16(both, _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1));
+        int next = right + (int)bits;
+        __m256i first = _mm256_set1_epi16((short)(right < 0 ? -right : right));
+        __m256i second = _mm256_set1_epi16((short)(right < 0 ? -next : next));
+        __m512i distances = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+        return right < 0 ? _mm512_sllv_epi16(both, distances) : _mm512_srlv_epi16(both, distances);
     }
     __m512i v = _mm512_loadu_si512(p + k % period);
-    return _mm512_srl_epi16(v, _mm_cvtsi32_si128((int)(bits * (k / period))));
+    if (right < 0)
+        return _mm512_sll_epi16(v, _mm_cvtsi32_si128(-right));
+    return _mm512_srl_epi16(v, _mm_cvtsi32_si128(right));
 }
 
-static inline vec_bytes vec_and(vec_bytes v, uint8_t mask) {
+ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
     return _mm512_and_si512(v, _mm512_set1_epi8((char)mask));
 }
 
-static inline vec_bytes vec_join(vec_bytes low, vec_bytes high, unsigned shift) {
-    return _mm512_or_si512(low, _mm512_sll_epi16(high, _mm_cvtsi32_si128((int)shift)));
+ALWAYS_INLINE vec_bytes vec_or(vec_bytes v, vec_bytes w) {
+    return _mm512_or_si512(v, w);
 }
 
-static inline vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
+ALWAYS_INLINE vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
     return _mm512_sub_epi8(v, _mm512_set1_epi8((char)n));
 }
 
-static inline void vec_store(uint8_t *p, vec_bytes v) {
+ALWAYS_INLINE vec_bytes vec_load(const uint8_t *p) {
+    return _mm512_loadu_si512(p);
+}
+
+ALWAYS_INLINE void vec_store(uint8_t *p, vec_bytes v) {
     _mm512_storeu_si512(p, v);
 }
 
-static inline float vec_half(const uint8_t *p) {
-    uint16_t half;
-    memcpy(&half, p, sizeof half);
-    return _cvtsh_ss(half);
-}
-
-/* The scales of 64 weights, from weight k on, repeated. No more is loaded than was stored at once. */
-static inline __m512i avx512_load_scales(const int8_t *scales, unsigned group, unsigned k) {
-    int64_t eight;
-    int32_t four;
-    int16_t two;
-    if (group == 8)
-        return _mm512_set1_epi64((memcpy(&eight, scales + k / group, sizeof eight), eight));
-    if (group == 16)
-        return _mm512_set1_epi32((memcpy(&four, scales + k / group, sizeof four), four));
-    return _mm512_set1_epi16((memcpy(&two, scales + k / group, sizeof two), two));
-}
-
-/* 256 times the scale of each of 32 pairs of weights. A lane of 128 bits has 16 weights. */
-static inline __m512i avx512_scales(const int8_t *scales, unsigned group, unsigned k) {
-#define AVX512_HALF_LANE(weight) (0x0080008000800080 + (int64_t)((weight) / group) * 0x0100010001000100)
+/* 256 times the scale of each of 32 pairs of weights from weight k on, of the eight scales among which they are. A lane of
+ * 128 bits has 16 weights. */
+ALWAYS_INLINE __m512i avx512_scales(const int8_t eight[8], unsigned group, unsigned k) {
+    int64_t scales;
+    memcpy(&scales, eight, sizeof scales);
+#define AVX512_HALF_LANE(weight) (0x0080008000800080 + (int64_t)((k + (weight)) / group % 8) * 0x0100010001000100)
     __m512i order =
         _mm512_setr_epi64(AVX512_HALF_LANE(0), AVX512_HALF_LANE(8), AVX512_HALF_LANE(16), AVX512_HALF_LANE(24),
                           AVX512_HALF_LANE(32), AVX512_HALF_LANE(40), AVX512_HALF_LANE(48), AVX512_HALF_LANE(56));
 #undef AVX512_HALF_LANE
-    return _mm512_shuffle_epi8(avx512_load_scales(scales, group, k), order);
+    return _mm512_shuffle_epi8(_mm512_set1_epi64(scales), order);
 }
 
 typedef struct vec_pair {
     __m512i first, second;
 } vec_pair;
 
-/* The order: of 64 weights the even ones, then the odd ones. Both a quant and its scale are in the upper byte of an
- * int16, so that their product is the upper half of that of the int16. */
-static inline vec_pair vec_scaled(vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
-    __m512i s = avx512_scales(scales, group, k);
-    vec_pair p = {_mm512_mulhi_epi16(_mm512_slli_epi16(q, 8), s),
-                  _mm512_mulhi_epi16(_mm512_and_si512(q, _mm512_set1_epi16((short)0xff00)), s)};
-    return p;
+/* The order: of 64 weights the even ones, then the odd ones. The instruction that multiplies bytes, one unsigned, adds two
+ * products, of which one is made zero. */
+ALWAYS_INLINE vec_pair vec_scaled_unsigned(vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    __m512i odd = avx512_scales(eight, group, k), even = _mm512_srli_epi16(odd, 8);
+    return (vec_pair){_mm512_maddubs_epi16(q, even), _mm512_maddubs_epi16(q, odd)};
 }
 
-static inline void vec_store_pair(int16_t *out, vec_pair p) {
+ALWAYS_INLINE vec_pair vec_scaled_by_unsigned(vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    __m512i odd = avx512_scales(eight, group, k), even = _mm512_srli_epi16(odd, 8);
+    return (vec_pair){_mm512_maddubs_epi16(even, q), _mm512_maddubs_epi16(odd, q)};
+}
+
+/* With both a quant and its scale in the upper byte of an int16, their product is the upper half of that of the int16. */
+ALWAYS_INLINE vec_pair vec_scaled(vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    __m512i scales = avx512_scales(eight, group, k);
+    return (vec_pair){_mm512_mulhi_epi16(_mm512_slli_epi16(q, 8), scales),
+                      _mm512_mulhi_epi16(_mm512_and_si512(q, _mm512_set1_epi16((short)0xff00)), scales)};
+}
+
+ALWAYS_INLINE void vec_store_pair(int16_t *out, vec_pair p) {
     _mm512_store_si512(out, p.first);
     _mm512_store_si512(out + 32, p.second);
 }
 
-static inline __m512i avx512_narrow(const int32_t *X) {
+ALWAYS_INLINE __m512i avx512_narrow(const int32_t *X) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(_mm512_loadu_si512(X))),
                               _mm512_cvtepi32_epi16(_mm512_loadu_si512(X + 16)), 1);
 }
 
-static inline void vec_limb(int16_t *out, const int32_t *X) {
+ALWAYS_INLINE void vec_limb(int16_t *out, const int32_t *X) {
     __m512i low = avx512_narrow(X), high = avx512_narrow(X + 32);
     static const int16_t order[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
                                       32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
@@ -111,126 +118,251 @@ static inline void vec_limb(int16_t *out, const int32_t *X) {
     _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi16(low, _mm512_add_epi16(even, _mm512_set1_epi16(1)), high));
 }
 
-static inline int32_t vec_round(float x) {
+ALWAYS_INLINE int32_t vec_round(float x) {
     return _mm_cvtss_si32(_mm_set_ss(x));
 }
 
-static inline void vec_round_all(const float *in, float factor, int32_t *X) {
+ALWAYS_INLINE void vec_round_all(const float *in, float factor, int32_t *X) {
     for (unsigned k = 0; k < 256; k += 16)
         _mm512_storeu_si512(X + k, _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(in + k), _mm512_set1_ps(factor))));
 }
 
-static inline float vec_fma(float a, float b, float c) {
+ALWAYS_INLINE float vec_fma(float a, float b, float c) {
     return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
 }
 
 typedef __m128 vec_four;
 
-static inline vec_four four_load(const float *p) {
+ALWAYS_INLINE vec_four four_load(const float *p) {
     return _mm_loadu_ps(p);
 }
 
-static inline void four_store(float *p, vec_four v) {
+ALWAYS_INLINE void four_store(float *p, vec_four v) {
     _mm_storeu_ps(p, v);
 }
 
-static inline vec_four four_set(float x) {
+ALWAYS_INLINE vec_four four_set(float x) {
     return _mm_set1_ps(x);
 }
 
-static inline vec_four four_multiply(vec_four a, vec_four b) {
+ALWAYS_INLINE vec_four four_multiply(vec_four a, vec_four b) {
     return _mm_mul_ps(a, b);
 }
 
-static inline vec_four four_fma(vec_four a, vec_four b, vec_four c) {
+ALWAYS_INLINE vec_four four_fma(vec_four a, vec_four b, vec_four c) {
     return _mm_fmadd_ps(a, b, c);
+}
+
+ALWAYS_INLINE vec_four four_negate(vec_four a) {
+    return _mm_xor_ps(a, _mm_set1_ps(-0.0f));
+}
+
+typedef struct vec_fours {
+    vec_four first, second;
+} vec_fours;
+
+ALWAYS_INLINE int32_t avx512_word(const uint8_t *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The pairs are brought together as words, then all first and all second ones. An array of the words would be written
+ * one by one and read at once, which CPUs are slow at. */
+ALWAYS_INLINE vec_fours fours_from_halves(const uint8_t *const p[4], size_t offset) {
+    __m128i v = _mm_cvtsi32_si128(avx512_word(p[0] + offset));
+    v = _mm_insert_epi32(v, avx512_word(p[1] + offset), 1);
+    v = _mm_insert_epi32(v, avx512_word(p[2] + offset), 2);
+    v = _mm_insert_epi32(v, avx512_word(p[3] + offset), 3);
+    v = _mm_shuffle_epi8(v, _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    __m256 eight = _mm256_cvtph_ps(v);
+    return (vec_fours){_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)};
+}
+
+typedef __m512i vec_quad;
+
+ALWAYS_INLINE __m128i avx512_load_16(const void *p) {
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+ALWAYS_INLINE vec_quad quad_load(const uint8_t *const p[4], size_t offset) {
+    __m512i v = _mm512_castsi128_si512(avx512_load_16(p[0] + offset));
+    v = _mm512_inserti32x4(v, avx512_load_16(p[1] + offset), 1);
+    v = _mm512_inserti32x4(v, avx512_load_16(p[2] + offset), 2);
+    return _mm512_inserti32x4(v, avx512_load_16(p[3] + offset), 3);
+}
+
+ALWAYS_INLINE void quad_store(int8_t to[4][16], vec_quad v) {
+    _mm512_store_si512(to, v);
+}
+
+ALWAYS_INLINE __m512i avx512_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    return _mm512_broadcast_i32x4(_mm_setr_epi32((int)a, (int)b, (int)c, (int)d));
+}
+
+ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    return _mm512_shuffle_epi8(v, avx512_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
+                                               0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u));
+}
+
+ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    return _mm512_srlv_epi32(v, avx512_words(a, b, c, d));
+}
+
+ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    return _mm512_and_si512(v, avx512_words(a, b, c, d));
+}
+
+ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
+    return _mm512_or_si512(v, w);
+}
+
+ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
+    return _mm512_unpacklo_epi8(v, w);
+}
+
+ALWAYS_INLINE vec_quad quad_zip_high(vec_quad v, vec_quad w) {
+    return _mm512_unpackhi_epi8(v, w);
 }
 
 typedef __m512i vec_ints;
 typedef __m512 vec_floats;
 
-static inline vec_ints ints_zero(void) {
+ALWAYS_INLINE vec_ints ints_zero(void) {
     return _mm512_setzero_si512();
 }
 
-static inline vec_ints ints_load(const int16_t *p) {
+ALWAYS_INLINE vec_ints ints_load(const int16_t *p) {
     return _mm512_loadu_si512(p);
 }
 
 /* Adding lanes of 32 bits in pairs. */
-static inline __m512i avx512_add_pairs(__m512i a, __m512i b) {
+ALWAYS_INLINE __m512i avx512_add_pairs(__m512i a, __m512i b) {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
 }
 
-static inline vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     __m512i four = avx512_add_pairs(avx512_add_pairs(a, c), avx512_add_pairs(b, d));
     __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64(four, 1));
     return _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
 }
 
-/* The entries that stand for eight mins, as prepare.h tells them, and zeros. */
-static inline vec_ints ints_mins(const uint8_t mins[8]) {
-    __m128i lower = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)mins));
-    return _mm512_zextsi256_si512(_mm256_setr_m128i(_mm_slli_epi16(lower, 8), lower));
+/* The intrinsic in assembly: with it gcc 12 copies every sum to another register and to the stack in each step. */
+ALWAYS_INLINE vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
 }
 
-static inline void ints_save(int16_t *p, vec_ints v) {
-    _mm512_store_si512(p, v);
+ALWAYS_INLINE vec_ints bytes_dot(vec_ints sum, vec_bytes a, vec_bytes b) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
 }
 
-static inline vec_ints ints_pair(const int16_t *p) {
+ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsigned k) {
+    int64_t scales;
+    memcpy(&scales, eight, sizeof scales);
+#define AVX512_PAIR(weight)                                                                                            \
+    ((int64_t)0x8080800080808000 + (int64_t)((k + (weight)) / group) + ((int64_t)((k + (weight) + 4) / group) << 32))
+    __m512i order = _mm512_setr_epi64(AVX512_PAIR(0), AVX512_PAIR(8), AVX512_PAIR(16), AVX512_PAIR(24), AVX512_PAIR(32),
+                                      AVX512_PAIR(40), AVX512_PAIR(48), AVX512_PAIR(56));
+#undef AVX512_PAIR
+    return _mm512_shuffle_epi8(_mm512_set1_epi64(scales), order);
+}
+
+/* As int16, the upper eight bytes of each row, and 256 times those. */
+ALWAYS_INLINE __m512i avx512_mins(vec_quad v) {
+    return _mm512_unpackhi_epi8(v, _mm512_setzero_si512());
+}
+
+ALWAYS_INLINE __m512i avx512_mins_256(vec_quad v) {
+    return _mm512_unpackhi_epi8(_mm512_setzero_si512(), v);
+}
+
+ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
+    __m512i upper = avx512_mins_256(v), lower = avx512_mins(v);
+    _mm_store_si128((__m128i *)(void *)to, _mm512_castsi512_si128(upper));
+    _mm_store_si128((__m128i *)(void *)(to + 8), _mm512_castsi512_si128(lower));
+    _mm_store_si128((__m128i *)(void *)(to + stride), _mm512_extracti32x4_epi32(upper, 1));
+    _mm_store_si128((__m128i *)(void *)(to + stride + 8), _mm512_extracti32x4_epi32(lower, 1));
+    _mm_store_si128((__m128i *)(void *)(to + 2 * stride), _mm512_extracti32x4_epi32(upper, 2));
+    _mm_store_si128((__m128i *)(void *)(to + 2 * stride + 8), _mm512_extracti32x4_epi32(lower, 2));
+    _mm_store_si128((__m128i *)(void *)(to + 3 * stride), _mm512_extracti32x4_epi32(upper, 3));
+    _mm_store_si128((__m128i *)(void *)(to + 3 * stride + 8), _mm512_extracti32x4_epi32(lower, 3));
+}
+
+ALWAYS_INLINE vec_four quad_min_sums(vec_quad v, const int16_t *entries) {
+    __m512i sums =
+        ints_dot(_mm512_setzero_si512(), avx512_mins_256(v), _mm512_broadcast_i32x4(avx512_load_16(entries)));
+    sums = ints_dot(sums, avx512_mins(v), _mm512_broadcast_i32x4(avx512_load_16(entries + 8)));
+    sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, 0x4e));
+    sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, 0xb1));
+    __m512i firsts = _mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12));
+    return _mm_cvtepi32_ps(_mm512_castsi512_si128(_mm512_permutexvar_epi32(firsts, sums)));
+}
+
+ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
+    return _mm512_add_epi32(a, b);
+}
+
+ALWAYS_INLINE vec_ints ints_pair(const int16_t *p) {
     int32_t pair;
     memcpy(&pair, p, sizeof pair);
     return _mm512_set1_epi32(pair);
 }
 
-/* The intrinsic in assembly: with it gcc 12 copies every sum to another register and to the stack in each step. */
-static inline vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-}
-
-static inline void ints_store(int32_t *p, vec_ints v) {
+ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
     _mm512_store_si512(p, v);
 }
 
-static inline vec_floats floats_from_ints(const int32_t *p) {
+ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
     return _mm512_cvtepi32_ps(_mm512_load_si512(p));
 }
 
-static inline vec_floats floats_set(float x) {
+ALWAYS_INLINE vec_floats floats_set(float x) {
     return _mm512_set1_ps(x);
 }
 
-static inline vec_floats floats_load(const float *p) {
+ALWAYS_INLINE vec_floats floats_load(const float *p) {
     return _mm512_load_ps(p);
 }
 
-static inline void floats_store(float *p, vec_floats v) {
+ALWAYS_INLINE void floats_store(float *p, vec_floats v) {
     _mm512_store_ps(p, v);
 }
 
-static inline vec_floats floats_multiply(vec_floats a, vec_floats b) {
+ALWAYS_INLINE vec_floats floats_multiply(vec_floats a, vec_floats b) {
     return _mm512_mul_ps(a, b);
 }
 
-static inline vec_floats floats_fma(vec_floats a, vec_floats b, vec_floats c) {
+ALWAYS_INLINE vec_floats floats_fma(vec_floats a, vec_floats b, vec_floats c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
-static inline void vec_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
-    __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + from_stride);
-    __m512 c = _mm512_loadu_ps(from + 2 * from_stride), d = _mm512_loadu_ps(from + 3 * from_stride);
-    __m512 ab = _mm512_unpacklo_ps(a, b), cd = _mm512_unpacklo_ps(c, d);
-    __m512 AB = _mm512_unpackhi_ps(a, b), CD = _mm512_unpackhi_ps(c, d);
-    __m512 at[4] = {_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee), _mm512_shuffle_ps(AB, CD, 0x44),
-                    _mm512_shuffle_ps(AB, CD, 0xee)};
+/* Groups of four rows are transposed inside lanes of 128 bits; then the lanes are, among the groups. */
+ALWAYS_INLINE void vec_transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
+    __m512 group[4][4];
+    VEC_UNROLL
+    for (unsigned g = 0; g < 4; g++) {
+        const float *p = from + 4 * g * from_stride;
+        __m512 a = _mm512_loadu_ps(p), b = _mm512_loadu_ps(p + from_stride);
+        __m512 c = _mm512_loadu_ps(p + 2 * from_stride), d = _mm512_loadu_ps(p + 3 * from_stride);
+        __m512 ab = _mm512_unpacklo_ps(a, b), cd = _mm512_unpacklo_ps(c, d);
+        __m512 AB = _mm512_unpackhi_ps(a, b), CD = _mm512_unpackhi_ps(c, d);
+        group[g][0] = _mm512_shuffle_ps(ab, cd, 0x44);
+        group[g][1] = _mm512_shuffle_ps(ab, cd, 0xee);
+        group[g][2] = _mm512_shuffle_ps(AB, CD, 0x44);
+        group[g][3] = _mm512_shuffle_ps(AB, CD, 0xee);
+    }
     VEC_UNROLL
     for (unsigned i = 0; i < 4; i++) {
-        _mm_storeu_ps(to + i * to_stride, _mm512_castps512_ps128(at[i]));
-        _mm_storeu_ps(to + (i + 4) * to_stride, _mm512_extractf32x4_ps(at[i], 1));
-        _mm_storeu_ps(to + (i + 8) * to_stride, _mm512_extractf32x4_ps(at[i], 2));
-        _mm_storeu_ps(to + (i + 12) * to_stride, _mm512_extractf32x4_ps(at[i], 3));
+        __m512 ab = _mm512_shuffle_f32x4(group[0][i], group[1][i], 0x44);
+        __m512 cd = _mm512_shuffle_f32x4(group[2][i], group[3][i], 0x44);
+        __m512 AB = _mm512_shuffle_f32x4(group[0][i], group[1][i], 0xee);
+        __m512 CD = _mm512_shuffle_f32x4(group[2][i], group[3][i], 0xee);
+        _mm512_storeu_ps(to + i * to_stride, _mm512_shuffle_f32x4(ab, cd, 0x88));
+        _mm512_storeu_ps(to + (i + 4) * to_stride, _mm512_shuffle_f32x4(ab, cd, 0xdd));
+        _mm512_storeu_ps(to + (i + 8) * to_stride, _mm512_shuffle_f32x4(AB, CD, 0x88));
+        _mm512_storeu_ps(to + (i + 12) * to_stride, _mm512_shuffle_f32x4(AB, CD, 0xdd));
     }
 }
 

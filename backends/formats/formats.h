@@ -36,18 +36,21 @@ enum { LIMB_MAX = 4095 };
 
 #ifdef Q8K_VOCABULARY
 
-/* Two words in one store, since what is loaded at once had better be stored at once. */
-static inline void store_words(void *to, uint32_t first, uint32_t second) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    uint64_t both = (uint64_t)second << 32 | first;
-#else
-    uint64_t both = (uint64_t)first << 32 | second;
-#endif
-    memcpy(to, &both, sizeof both);
-}
-
 /* What has a min: nothing, each group of 32, or the block as a whole (where it is the constant 1). */
 enum format_min { MIN_NONE, MIN_GROUP_32, MIN_BLOCK };
+
+/* What is never negative: instructions that multiply bytes want one such operand. */
+enum format_signs { QUANTS_UNSIGNED, SCALES_UNSIGNED, BOTH_SIGNED };
+
+/* What stands beside the quants in the blocks of four rows. */
+struct headers {
+    /* Scale g of row r is scales[g / 16][r][g % 16]. Eight scales, of groups of 32, are followed by the eight mins. */
+    _Alignas(64) int8_t scales[2][4][16];
+    /* scales[0] once more, in registers. */
+    vec_quad fields;
+    /* d, and the factor of the min term with its sign: -dmin or +dmin. */
+    vec_four d, min_factor;
+};
 
 struct format {
     size_t block_bytes;
@@ -55,12 +58,11 @@ struct format {
     /* Weights that share a scale: 8, 16 or 32. */
     unsigned group;
     enum format_min min;
+    enum format_signs signs;
     /* The quants of weights k to k + VEC_WEIGHTS - 1, one int8 each; k is a multiple of VEC_WEIGHTS. */
     vec_bytes (*quants)(const uint8_t *block, unsigned k);
-    /* One scale per group and one min per group of 32, packed. Of the scales, the first BLOCK / group are written. */
-    void (*scales)(const uint8_t *block, int8_t scales[32], uint8_t mins[8]);
-    /* d, and the factor of the min term with its sign: -dmin or +dmin. */
-    void (*factors)(const uint8_t *block, float *d, float *min_factor);
+    /* Takes four rows together: one alone would leave most of a vector empty. */
+    void (*headers)(const uint8_t *const blocks[4], struct headers *h);
 };
 
 #endif

@@ -27,23 +27,24 @@ FORMAT_CHECK_BOUNDS(Q4_K);
 
 #ifdef Q8K_VOCABULARY
 
-static inline vec_bytes q4_k_quants(const uint8_t *block, unsigned k) {
-    return vec_and(vec_planes(block + Q4_K_QS + k / 64 * 32, 32, 4, k % 64), 15);
+ALWAYS_INLINE vec_bytes q4_k_quants(const uint8_t *block, unsigned k) {
+    return vec_and(vec_planes(block + Q4_K_QS + k / 64 * 32, 32, 4, k % 64, 0), 15);
 }
 
 /* Groups 0 to 3 keep scale and min in the low six bits of s[j] and s[j + 4]; groups 4 to 7 keep their low nibbles in
- * s[j + 4] and their two high bits on top of the bytes of group j - 4. Q5_K packs them alike. */
-static inline void q4_k_scales(const uint8_t *block, int8_t scales[32], uint8_t mins[8]) {
-    /* Four bytes at a time, whose order does not matter: what a shift brings in from a neighbour is masked away. */
-    uint32_t s[3];
-    memcpy(s, block + Q4_K_SCALES, sizeof s);
-    store_words(scales, s[0] & 0x3f3f3f3fu, (s[2] & 0x0f0f0f0fu) | (s[0] >> 2 & 0x30303030u));
-    store_words(mins, s[1] & 0x3f3f3f3fu, (s[2] >> 4 & 0x0f0f0f0fu) | (s[1] >> 2 & 0x30303030u));
-}
-
-static inline void q4_k_factors(const uint8_t *block, float *d, float *min_factor) {
-    *d = vec_half(block + Q4_K_D);
-    *min_factor = -vec_half(block + Q4_K_DMIN);
+ * s[j + 4] and their two high bits on top of the bytes of group j - 4. Q5_K packs them alike. In words of four bytes,
+ * after the one of d and dmin: s0, s1, s2 become scales of groups 0 to 3 and 4 to 7, then mins alike; what a shift brings
+ * in from a neighbour is masked away. */
+ALWAYS_INLINE void q4_k_headers(const uint8_t *const blocks[4], struct headers *h) {
+    vec_quad v = quad_load(blocks, Q4_K_D);
+    vec_quad low = quad_shift_right(quad_pick(v, 1, 1, 2, 2), 0, 2, 0, 2);
+    vec_quad high = quad_shift_right(quad_pick(v, 3, 3, 3, 3), 0, 0, 0, 4);
+    h->fields = quad_or(quad_and(low, 0x3f3f3f3fu, 0x30303030u, 0x3f3f3f3fu, 0x30303030u),
+                        quad_and(high, 0, 0x0f0f0f0fu, 0, 0x0f0f0f0fu));
+    quad_store(h->scales[0], h->fields);
+    vec_fours factors = fours_from_halves(blocks, Q4_K_D);
+    h->d = factors.first;
+    h->min_factor = four_negate(factors.second);
 }
 
 static const struct format q4_k = {
@@ -51,9 +52,9 @@ static const struct format q4_k = {
     .span = Q4_K_SPAN,
     .group = 32,
     .min = MIN_GROUP_32,
+    .signs = QUANTS_UNSIGNED,
     .quants = q4_k_quants,
-    .scales = q4_k_scales,
-    .factors = q4_k_factors,
+    .headers = q4_k_headers,
 };
 
 #endif

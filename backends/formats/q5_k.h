@@ -30,10 +30,9 @@ FORMAT_CHECK_BOUNDS(Q5_K);
 
 #ifdef Q8K_VOCABULARY
 
-static inline vec_bytes q5_k_quants(const uint8_t *block, unsigned k) {
-    vec_bytes low = vec_and(vec_planes(block + Q5_K_QS + k / 64 * 32, 32, 4, k % 64), 15);
-    vec_bytes high = vec_and(vec_planes(block + Q5_K_QH, 32, 1, k), 1);
-    return vec_join(low, high, 4);
+ALWAYS_INLINE vec_bytes q5_k_quants(const uint8_t *block, unsigned k) {
+    vec_bytes low = vec_and(vec_planes(block + Q5_K_QS + k / 64 * 32, 32, 4, k % 64, 0), 15);
+    return vec_or(low, vec_and(vec_planes(block + Q5_K_QH, 32, 1, k, 4), 16));
 }
 
 static const struct format q5_k = {
@@ -41,9 +40,9 @@ static const struct format q5_k = {
     .span = Q5_K_SPAN,
     .group = 32,
     .min = MIN_GROUP_32,
+    .signs = QUANTS_UNSIGNED,
     .quants = q5_k_quants,
-    .scales = q4_k_scales,
-    .factors = q4_k_factors,
+    .headers = q4_k_headers,
 };
 
 #endif

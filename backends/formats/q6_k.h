@@ -29,20 +29,18 @@ FORMAT_CHECK_BOUNDS(Q6_K);
 
 #ifdef Q8K_VOCABULARY
 
-static inline vec_bytes q6_k_quants(const uint8_t *block, unsigned k) {
-    vec_bytes low = vec_and(vec_planes(block + Q6_K_QL + k / 128 * 64, 64, 4, k % 128), 15);
-    vec_bytes high = vec_and(vec_planes(block + Q6_K_QH + k / 128 * 32, 32, 2, k % 128), 3);
-    return vec_subtract(vec_join(low, high, 4), 32);
+ALWAYS_INLINE vec_bytes q6_k_quants(const uint8_t *block, unsigned k) {
+    vec_bytes low = vec_and(vec_planes(block + Q6_K_QL + k / 128 * 64, 64, 4, k % 128, 0), 15);
+    vec_bytes high = vec_and(vec_planes(block + Q6_K_QH + k / 128 * 32, 32, 2, k % 128, 4), 48);
+    return vec_subtract(vec_or(low, high), 32);
 }
 
-static inline void q6_k_scales(const uint8_t *block, int8_t scales[32], uint8_t mins[8]) {
-    (void)mins;
-    memcpy(scales, block + Q6_K_SCALES, 16);
-}
-
-static inline void q6_k_factors(const uint8_t *block, float *d, float *min_factor) {
-    *d = vec_half(block + Q6_K_D);
-    *min_factor = 0;
+ALWAYS_INLINE void q6_k_headers(const uint8_t *const blocks[4], struct headers *h) {
+    h->fields = quad_load(blocks, Q6_K_SCALES);
+    quad_store(h->scales[0], h->fields);
+    /* What stands before d are the last two scales. */
+    h->d = fours_from_halves(blocks, Q6_K_D - 2).second;
+    h->min_factor = four_set(0);
 }
 
 static const struct format q6_k = {
@@ -50,9 +48,9 @@ static const struct format q6_k = {
     .span = Q6_K_SPAN,
     .group = 16,
     .min = MIN_NONE,
+    .signs = BOTH_SIGNED,
     .quants = q6_k_quants,
-    .scales = q6_k_scales,
-    .factors = q6_k_factors,
+    .headers = q6_k_headers,
 };
 
 #endif

@@ -27,21 +27,20 @@ FORMAT_CHECK_BOUNDS(Q8_K);
 
 #ifdef Q8K_VOCABULARY
 
-static inline vec_bytes q8_k_quants(const uint8_t *block, unsigned k) {
-    return vec_planes(block, BLOCK, 0, k);
+ALWAYS_INLINE vec_bytes q8_k_quants(const uint8_t *block, unsigned k) {
+    return vec_planes(block, BLOCK, 0, k, 0);
 }
 
-static inline void q8_k_scales(const uint8_t *block, int8_t scales[32], uint8_t mins[8]) {
-    (void)mins;
-    for (unsigned i = 0; i < 16; i++) {
-        scales[2 * i] = (int8_t)(block[Q8_K_SCALES + i] & 15);
-        scales[2 * i + 1] = (int8_t)(block[Q8_K_SCALES + i] >> 4);
-    }
-}
-
-static inline void q8_k_factors(const uint8_t *block, float *d, float *min_factor) {
-    *d = vec_half(block + Q8_K_D);
-    *min_factor = vec_half(block + Q8_K_DMIN);
+ALWAYS_INLINE void q8_k_headers(const uint8_t *const blocks[4], struct headers *h) {
+    vec_quad v = quad_load(blocks, Q8_K_SCALES);
+    vec_quad even = quad_and(v, 0x0f0f0f0fu, 0x0f0f0f0fu, 0x0f0f0f0fu, 0x0f0f0f0fu);
+    vec_quad odd = quad_and(quad_shift_right(v, 4, 4, 4, 4), 0x0f0f0f0fu, 0x0f0f0f0fu, 0x0f0f0f0fu, 0x0f0f0f0fu);
+    h->fields = quad_zip_low(even, odd);
+    quad_store(h->scales[0], h->fields);
+    quad_store(h->scales[1], quad_zip_high(even, odd));
+    vec_fours factors = fours_from_halves(blocks, Q8_K_D);
+    h->d = factors.first;
+    h->min_factor = factors.second;
 }
 
 static const struct format q8_k = {
@@ -49,9 +48,9 @@ static const struct format q8_k = {
     .span = Q8_K_SPAN,
     .group = 8,
     .min = MIN_BLOCK,
+    .signs = SCALES_UNSIGNED,
     .quants = q8_k_quants,
-    .scales = q8_k_scales,
-    .factors = q8_k_factors,
+    .headers = q8_k_headers,
 };
 
 #endif

@@ -5,117 +5,76 @@
 
 #include "backends/kernels/prepare.h"
 
-enum {
-    /* Rows that are decoded together. Their products, about 14 KiB, stay in the first-level cache. */
-    CHUNK_ROWS = 24,
-    /* Rows of a tile of lanes along the columns of weights. */
-    TILE_ROWS = 4
-};
+/* Rows whose blocks are taken apart together. */
+enum { TILE_ROWS = 4 };
 
-/* A block of each of some rows. Where the form has digits, quants and scales are apart, and of the products there are
- * only the entries for the mins. */
-struct decoded {
-    _Alignas(64) int16_t products[CHUNK_ROWS][ROW];
-#if defined VEC_LIMB_DIGITS
-    _Alignas(64) uint8_t quants[CHUNK_ROWS][BLOCK];
-    int32_t scales[CHUNK_ROWS][32];
-#endif
-    _Alignas(16) float d[CHUNK_ROWS], min_factor[CHUNK_ROWS];
-};
-
-/* The weights' side of the min term as prepare.h tells it. */
-static inline void decode_mins(const uint8_t mins[MIN_GROUPS], int16_t *entries) {
-#ifdef VEC_TILE_ROWS
-    ints_save(entries, ints_mins(mins));
-#else
-    for (unsigned g = 0; g < MIN_GROUPS; g++) {
-        entries[g] = (int16_t)(256 * mins[g]);
-        entries[MIN_GROUPS + g] = mins[g];
-    }
-#endif
+/* The scales of row r from weight k on; there are eight or more in one piece if k is a multiple of eight groups. */
+ALWAYS_INLINE const int8_t *header_scales(const struct headers *h, const struct format *f, unsigned r, unsigned k) {
+    unsigned g = k / f->group;
+    return &h->scales[g / 16][r][g % 16];
 }
 
-static inline __attribute__((always_inline)) void decode_products(const struct format *f, const uint8_t *block,
-                                                                  const int8_t scales[32], int16_t *products) {
+#ifdef VEC_TILE_ROWS
+
+/* The int16 products of quants and scales, VEC_WEIGHTS from weight k on. */
+ALWAYS_INLINE vec_pair scaled_quants(const struct format *f, const uint8_t *block, const struct headers *h, unsigned r,
+                                     unsigned k) {
+    const int8_t *eight = header_scales(h, f, r, k / f->group / 8 * 8 * f->group);
+    vec_bytes q = f->quants(block, k);
+    if (f->signs == QUANTS_UNSIGNED)
+        return vec_scaled_unsigned(q, eight, f->group, k);
+    if (f->signs == SCALES_UNSIGNED)
+        return vec_scaled_by_unsigned(q, eight, f->group, k);
+    return vec_scaled(q, eight, f->group, k);
+}
+
+#endif
+
+/* Stores them for a whole block. */
+ALWAYS_INLINE void decode_products(const struct format *f, const uint8_t *block, const struct headers *h, unsigned r,
+                                   int16_t *products) {
     VEC_UNROLL
     for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
 #ifdef VEC_TILE_ROWS
-        vec_store_pair(products + k, vec_scaled(f->quants(block, k), scales, f->group, k));
+        vec_store_pair(products + k, scaled_quants(f, block, h, r, k));
 #else
-        vec_products(products + k, f->quants(block, k), scales, f->group, k);
+        vec_products(products + k, f->quants(block, k), header_scales(h, f, r, k), f->group);
 #endif
 }
 
-static inline __attribute__((always_inline)) void decode_row(const struct format *f, struct form form,
-                                                             const uint8_t *block, struct decoded *w, unsigned r) {
-    int8_t scales[32];
-    uint8_t mins[MIN_GROUPS];
-    f->scales(block, scales, mins);
-    f->factors(block, &w->d[r], &w->min_factor[r]);
-    if (f->min == MIN_GROUP_32)
-        decode_mins(mins, w->products[r] + BLOCK);
-#ifdef VEC_LIMB_DIGITS
-    if (form.digits != 0) {
-        VEC_UNROLL
-        for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-            vec_store(w->quants[r] + k, f->quants(block, k));
-        for (unsigned g = 0; g < BLOCK / f->group; g++)
-            w->scales[r][g] = scales[g];
-        return;
-    }
-#else
-    (void)form;
-#endif
-    decode_products(f, block, scales, w->products[r]);
-}
-
-/* Makes row r the same as row 0. */
-static inline void decoded_copy(struct decoded *w, unsigned r) {
-    memcpy(w->products[r], w->products[0], sizeof w->products[0]);
-#ifdef VEC_LIMB_DIGITS
-    memcpy(w->quants[r], w->quants[0], sizeof w->quants[0]);
-    memcpy(w->scales[r], w->scales[0], sizeof w->scales[0]);
-#endif
-    w->d[r] = w->d[0];
-    w->min_factor[r] = w->min_factor[0];
-}
-
-/* A block of each of `rows` weight rows, the first of them at `block`. */
-struct weights {
-    const uint8_t *block;
-    size_t stride;
-    unsigned rows;
-};
-
-/* Decodes row r's block; rows that are missing are the last one again. Prefetches the next block: so many rows at once
- * are more streams than a CPU finds by itself. */
-static inline __attribute__((always_inline)) void
-weights_decode(const struct format *f, struct form form, const struct weights *from, struct decoded *w, unsigned r) {
-    const uint8_t *block = from->block + (r < from->rows ? r : from->rows - 1) * from->stride;
-    decode_row(f, form, block, w, r);
+/* Prefetches the next block: so many rows at once are more streams than a CPU finds by itself. */
+ALWAYS_INLINE void prefetch_next(const struct format *f, const uint8_t *block) {
     for (unsigned line = 0; line < f->block_bytes; line += 64)
         __builtin_prefetch(block + f->block_bytes + line);
 }
 
+/* The blocks of rows from r on of `rows` rows; those that are missing are the last one again. */
+ALWAYS_INLINE void tile_blocks(const uint8_t *first, size_t stride, size_t rows, size_t r,
+                               const uint8_t *blocks[TILE_ROWS]) {
+    for (size_t i = 0; i < TILE_ROWS; i++)
+        blocks[i] = first + (r + i < rows ? r + i : rows - 1) * stride;
+}
+
 /* The floats of batch row b's exact sums; of two limbs, the first counts 4096. */
-static inline vec_four limbs_join(struct form form, const vec_four *dots_of, unsigned b) {
+ALWAYS_INLINE vec_four limbs_join(struct form form, const vec_four *dots_of, unsigned b) {
     return form.limbs == 1 ? dots_of[b] : four_fma(dots_of[2 * b], four_set(4096.0f), dots_of[2 * b + 1]);
 }
 
 /* d * scale has at most 19 significant bits and its product with a quant at most 25, so of the formula's operations only
  * the last one rounds. */
-static inline __attribute__((always_inline)) void decode_block(const struct format *f, const uint8_t *block,
-                                                               float *output) {
-    uint8_t quants[BLOCK], mins[8];
-    int8_t scales[32];
-    float d, min_factor;
+ALWAYS_INLINE void decode_block(const struct format *f, const uint8_t *block, float *output) {
+    const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
+    uint8_t quants[BLOCK];
+    struct headers h;
+    float d[TILE_ROWS], min_factor[TILE_ROWS];
     for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
         vec_store(quants + k, f->quants(block, k));
-    f->scales(block, scales, mins);
-    f->factors(block, &d, &min_factor);
+    f->headers(blocks, &h);
+    four_store(d, h.d);
+    four_store(min_factor, h.min_factor);
     for (unsigned g = 0; g < BLOCK / f->group; g++) {
-        float scale = d * (float)scales[g];
-        float offset = f->min == MIN_GROUP_32 ? min_factor * (float)mins[g] : min_factor;
+        float scale = d[0] * (float)*header_scales(&h, f, 0, g * f->group);
+        float offset = min_factor[0] * (f->min == MIN_GROUP_32 ? (float)h.scales[0][0][8 + g] : 1);
         for (unsigned k = g * f->group; k < (g + 1) * f->group; k++) {
             float product = scale * (float)(int8_t)quants[k];
             output[k] = f->min == MIN_NONE ? product : product + offset;
@@ -123,8 +82,7 @@ static inline __attribute__((always_inline)) void decode_block(const struct form
     }
 }
 
-static inline __attribute__((always_inline)) void decode_blocks(const struct format *f, size_t blocks,
-                                                                const uint8_t *weights, float *output) {
+ALWAYS_INLINE void decode_blocks(const struct format *f, size_t blocks, const uint8_t *weights, float *output) {
     for (size_t i = 0; i < blocks; i++)
         decode_block(f, weights + i * f->block_bytes, output + i * BLOCK);
 }

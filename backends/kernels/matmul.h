@@ -9,19 +9,18 @@
 #include "backends/kernels/rows.h"
 #endif
 
-static inline __attribute__((always_inline)) void matmul(const struct format *f, const q8k_backend_product *p) {
+ALWAYS_INLINE void matmul(const struct format *f, const q8k_backend_product *p) {
     if (p->precision == Q8K_PRECISION_FLOAT)
         matmul_form(f, form_of(Q8K_PRECISION_FLOAT), p);
-    else if (p->precision == Q8K_PRECISION_BYTE && VEC_BYTE_DIGITS != VEC_LIMB_DIGITS)
+    else if (p->precision == Q8K_PRECISION_BYTE)
         matmul_form(f, form_of(Q8K_PRECISION_BYTE), p);
     else
         matmul_form(f, form_of(Q8K_PRECISION_HALF), p);
 }
 
 /* One row with activations that nobody has prepared: block by block, on the stack. */
-static inline __attribute__((always_inline)) void accumulate(const struct format *f, q8k_precision precision,
-                                                             size_t blocks, const uint8_t *row, const float *input,
-                                                             float *sum) {
+ALWAYS_INLINE void accumulate(const struct format *f, q8k_precision precision, size_t blocks, const uint8_t *row,
+                              const float *input, float *sum) {
     _Alignas(64) uint8_t prepared[PREPARED_BLOCK_MAX];
     float acc = *sum;
     for (size_t i = 0; i < blocks; i++) {
@@ -29,7 +28,7 @@ static inline __attribute__((always_inline)) void accumulate(const struct format
         prepare_block(precision, input + i * BLOCK, prepared);
         if (precision == Q8K_PRECISION_FLOAT)
             acc = accumulate_block(f, form_of(Q8K_PRECISION_FLOAT), block, prepared, acc);
-        else if (precision == Q8K_PRECISION_BYTE && VEC_BYTE_DIGITS != VEC_LIMB_DIGITS)
+        else if (precision == Q8K_PRECISION_BYTE)
             acc = accumulate_block(f, form_of(Q8K_PRECISION_BYTE), block, prepared, acc);
         else
             acc = accumulate_block(f, form_of(Q8K_PRECISION_HALF), block, prepared, acc);

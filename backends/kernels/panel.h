@@ -11,6 +11,31 @@
 #include "backends/kernels/decode.h"
 #include "backends/kernels/prepare.h"
 
+enum {
+    /* Rows that are decoded together. With their sums, a chunk is about 52 KiB of stack. A multiple of the tile's rows, and
+     * of the floats of a cache line: lines of the output are then written whole. */
+    CHUNK_ROWS = 48
+};
+
+/* A block of each of some rows. */
+struct decoded {
+    _Alignas(64) int16_t products[CHUNK_ROWS][ROW];
+    _Alignas(16) float d[CHUNK_ROWS], min_factor[CHUNK_ROWS];
+};
+
+/* The blocks of rows r to r + TILE_ROWS - 1. */
+ALWAYS_INLINE void decode_rows(const struct format *f, const uint8_t *const *blocks, struct decoded *w, unsigned r) {
+    struct headers h;
+    f->headers(blocks, &h);
+    four_store(w->d + r, h.d);
+    four_store(w->min_factor + r, h.min_factor);
+    if (f->min == MIN_GROUP_32)
+        quad_min_entries(h.fields, w->products[r] + BLOCK, ROW);
+    VEC_UNROLL
+    for (unsigned i = 0; i < TILE_ROWS; i++)
+        decode_products(f, blocks[i], &h, i, w->products[r + i]);
+}
+
 /* How far ahead, in bytes, activations are fetched into the second-level cache: a panel of two limbs, or two of one. */
 enum { TILE_AHEAD = 2 * sizeof(int16_t) * PANEL_LIMB };
 
@@ -21,8 +46,8 @@ struct exact {
 
 /* VEC_TILE_ROWS rows of products times `streams` streams, over `pairs` pairs of k. The sums are variables and not an
  * array, since gcc 12 would store an array's elements in every step of the loop. */
-static inline __attribute__((always_inline)) void tile_sums(unsigned streams, const int16_t *w, const int16_t *x0,
-                                                            const int16_t *x1, unsigned pairs, struct exact *out) {
+ALWAYS_INLINE void tile_sums(unsigned streams, const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs,
+                             struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
     pair = ints_pair(w + r * ROW + 2 * p);                                                                             \
@@ -61,7 +86,7 @@ static __attribute__((noinline)) void tile_sums_2(const int16_t *w, const int16_
     tile_sums(2, w, x0, x1, pairs, out);
 }
 
-static inline vec_floats exact_floats(unsigned limbs, const struct exact *e, unsigned stream, unsigned r) {
+ALWAYS_INLINE vec_floats exact_floats(unsigned limbs, const struct exact *e, unsigned stream, unsigned r) {
     vec_floats first = floats_from_ints(e->sums[stream][r]);
     return limbs == 2 ? floats_fma(first, floats_set(4096.0f), floats_from_ints(e->sums[1][r])) : first;
 }
@@ -73,14 +98,14 @@ struct term {
     const float *total, *factor;
 };
 
-static inline __attribute__((always_inline)) vec_floats add_term(unsigned limbs, struct term term, unsigned stream,
-                                                                 unsigned r, vec_floats step, vec_floats sum) {
+ALWAYS_INLINE vec_floats add_term(unsigned limbs, struct term term, unsigned stream, unsigned r, vec_floats step,
+                                  vec_floats sum) {
     vec_floats t = term.total != NULL ? floats_load(term.total) : exact_floats(limbs, term.sums, stream, r);
     return floats_fma(t, floats_multiply(floats_set(term.factor[r]), step), sum);
 }
 
-static inline __attribute__((always_inline)) void flush(unsigned limbs, unsigned terms, const struct term *term,
-                                                        unsigned stream, const float *step, float *sums) {
+ALWAYS_INLINE void flush(unsigned limbs, unsigned terms, const struct term *term, unsigned stream, const float *step,
+                         float *sums) {
     vec_floats s = floats_load(step);
     for (unsigned r = 0; r < VEC_TILE_ROWS; r++) {
         vec_floats sum = floats_load(sums + r * VEC_COLUMNS);
@@ -90,8 +115,8 @@ static inline __attribute__((always_inline)) void flush(unsigned limbs, unsigned
     }
 }
 
-static inline __attribute__((always_inline)) void tile_streams(unsigned streams, const int16_t *w, const int16_t *x0,
-                                                               const int16_t *x1, unsigned pairs, struct exact *out) {
+ALWAYS_INLINE void tile_streams(unsigned streams, const int16_t *w, const int16_t *x0, const int16_t *x1,
+                                unsigned pairs, struct exact *out) {
     if (streams == 2)
         tile_sums_2(w, x0, x1, pairs, out);
     else
@@ -100,9 +125,8 @@ static inline __attribute__((always_inline)) void tile_streams(unsigned streams,
 
 /* One block of VEC_TILE_ROWS decoded rows from r on, and of one panel, or two with one limb. The sums of a panel begin
  * at sums[panel * stride]. */
-static inline __attribute__((always_inline)) void panel_block(const struct format *f, unsigned limbs, unsigned panels,
-                                                              const struct decoded *w, unsigned r, const uint8_t *x,
-                                                              float *sums, size_t stride) {
+ALWAYS_INLINE void panel_block(const struct format *f, unsigned limbs, unsigned panels, const struct decoded *w,
+                               unsigned r, const uint8_t *x, float *sums, size_t stride) {
     struct exact spans, mins;
     const unsigned streams = limbs * panels;
     const int16_t *products = w->products[r], *x0 = (const int16_t *)(const void *)x;
@@ -111,7 +135,7 @@ static inline __attribute__((always_inline)) void panel_block(const struct forma
     const float *step = (const float *)(const void *)(x0 + PANEL_LIMB * limbs);
     const size_t next = panel_block_bytes(limbs) / sizeof(float);
     if (f->min == MIN_GROUP_32)
-        tile_streams(streams, products + BLOCK, x0 + BLOCK * VEC_COLUMNS, x1 + BLOCK * VEC_COLUMNS, MIN_ENTRIES / 4,
+        tile_streams(streams, products + BLOCK, x0 + BLOCK * VEC_COLUMNS, x1 + BLOCK * VEC_COLUMNS, MIN_ENTRIES / 2,
                      &mins);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
         tile_streams(streams, products + k, x0 + k * VEC_COLUMNS, x1 + k * VEC_COLUMNS, f->span / 2, &spans);
@@ -125,9 +149,8 @@ static inline __attribute__((always_inline)) void panel_block(const struct forma
 }
 
 /* All tiles of `rows` decoded rows and the `panels` panels at x. */
-static inline __attribute__((always_inline)) void panel_tiles(const struct format *f, unsigned limbs,
-                                                              const struct decoded *w, unsigned rows, unsigned panels,
-                                                              const uint8_t *x, float *sums, size_t stride) {
+ALWAYS_INLINE void panel_tiles(const struct format *f, unsigned limbs, const struct decoded *w, unsigned rows,
+                               unsigned panels, const uint8_t *x, float *sums, size_t stride) {
     const size_t bytes = panel_block_bytes(limbs);
     unsigned i = 0;
     for (; limbs == 1 && i + 1 < panels; i += 2)

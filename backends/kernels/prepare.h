@@ -2,11 +2,13 @@
 /*
  * Activations to integers: the form in which matmul.h takes them. One block of one batch row becomes
  *
- *     limbs     FLOAT: hi and lo, X = 4096 * hi + lo; HALF and BYTE: X. First a limb's 256 integers in the order of the
- *               weights, then MIN_ENTRIES of int16 that meet the mins (see below). Where the vocabulary multiplies int16,
- *               the integers are int16; where it multiplies int8, they are digits of base 128, the upper ones first
+ *     limbs     FLOAT: hi and lo, X = 4096 * hi + lo; HALF and BYTE: X. Each has 256 integers in the order of the weights.
+ *               Where the vocabulary multiplies int16, the integers are int16; where it multiplies int8, they are digits
+ *               of base 128, the upper ones first
+ *     entries   for each limb, what meets the mins: MIN_ENTRIES of int16 (see below)
  *     step      what the integers count, a float; NaN if an activation is not finite
  *     total     the integers' sum, made a float as a span's sum is: what a min of 1 meets
+ *     bytes     only BYTE where VEC_BYTES is defined: X once more, as int8 in the weights' own order
  *
  * Blocks of a batch row follow one another, batch rows follow one another.
  *
@@ -26,51 +28,61 @@
 enum { VEC_LIMB_DIGITS = 0, VEC_BYTE_DIGITS = 0 };
 #endif
 
-enum {
-    MIN_GROUPS = BLOCK / 32,
-    /* Entries for the min term; the second half of them is zero, so that any vector takes them in whole steps. */
-    MIN_ENTRIES = 32,
-    ROW = BLOCK + MIN_ENTRIES
-};
+enum { MIN_GROUPS = BLOCK / 32, MIN_ENTRIES = 2 * MIN_GROUPS, ROW = BLOCK + MIN_ENTRIES };
 
-/* How a precision's activations are kept: in how many limbs, and each of them in how many digits; 0: as int16. */
+/* How a precision's activations are kept: in how many limbs, each of them in how many digits (0: as int16), and whether
+ * also as bytes. */
 struct form {
-    unsigned limbs, digits;
+    unsigned limbs, digits, bytes;
 };
 
 struct activations {
     const uint8_t *limbs;
+    const int16_t *entries;
+    const uint8_t *bytes;
     float step, total;
 };
 
-static inline struct form form_of(q8k_precision precision) {
+ALWAYS_INLINE struct form form_of(q8k_precision precision) {
     struct form form = {precision == Q8K_PRECISION_FLOAT ? 2 : 1,
-                        precision == Q8K_PRECISION_BYTE ? VEC_BYTE_DIGITS : VEC_LIMB_DIGITS};
+                        precision == Q8K_PRECISION_BYTE ? VEC_BYTE_DIGITS : VEC_LIMB_DIGITS, 0};
+#ifdef VEC_BYTES
+    form.bytes = precision == Q8K_PRECISION_BYTE;
+#endif
     return form;
 }
 
-/* Where a limb's entries for the mins begin, and where the limb ends. */
-static inline size_t limb_integer_bytes(struct form form) {
+ALWAYS_INLINE size_t limb_bytes(struct form form) {
     return (form.digits != 0 ? form.digits : sizeof(int16_t)) * BLOCK;
 }
 
-static inline size_t limb_bytes(struct form form) {
-    return limb_integer_bytes(form) + sizeof(int16_t) * MIN_ENTRIES;
+/* Where in a block the entries begin, where the step is, and where the bytes begin. All but the step are at multiples of
+ * 32, and limbs at multiples of 64. */
+ALWAYS_INLINE size_t entries_offset(struct form form) {
+    return limb_bytes(form) * form.limbs;
 }
 
-/* Padded so that every block starts at a multiple of 64 bytes. */
-static inline size_t prepared_block_bytes(struct form form) {
-    return limb_bytes(form) * form.limbs + 64;
+ALWAYS_INLINE size_t step_offset(struct form form) {
+    return entries_offset(form) + sizeof(int16_t) * MIN_ENTRIES * form.limbs;
+}
+
+ALWAYS_INLINE size_t bytes_offset(struct form form) {
+    return (step_offset(form) + 2 * sizeof(float) + 63) / 64 * 64;
+}
+
+ALWAYS_INLINE size_t prepared_block_bytes(struct form form) {
+    return bytes_offset(form) + form.bytes * BLOCK;
 }
 
 enum { PREPARED_BLOCK_MAX = sizeof(int16_t) * ROW * 2 + 64 };
 
-static inline struct activations prepared_block(const uint8_t *prepared, struct form form) {
+ALWAYS_INLINE struct activations prepared_block(const uint8_t *prepared, struct form form) {
     struct activations x;
-    size_t end = limb_bytes(form) * form.limbs;
     x.limbs = prepared;
-    memcpy(&x.step, prepared + end, sizeof x.step);
-    memcpy(&x.total, prepared + end + sizeof x.step, sizeof x.total);
+    x.entries = (const int16_t *)(const void *)(prepared + entries_offset(form));
+    x.bytes = prepared + bytes_offset(form);
+    memcpy(&x.step, prepared + step_offset(form), sizeof x.step);
+    memcpy(&x.total, prepared + step_offset(form) + sizeof x.step, sizeof x.total);
     return x;
 }
 
@@ -144,7 +156,6 @@ static inline int32_t min_entries(const int32_t limb[BLOCK], int16_t *entries) {
         entries[MIN_GROUPS + g] = (int16_t)(sum & 255);
         total += sum;
     }
-    memset(entries + MIN_ENTRIES / 2, 0, sizeof(int16_t) * MIN_ENTRIES / 2);
     return total;
 }
 
@@ -160,13 +171,14 @@ static inline void store_digits(const int32_t limb[BLOCK], unsigned digits, uint
 }
 
 /* Writes one limb and returns its sum. */
-static inline int32_t store_limb(const int32_t limb[BLOCK], struct form form, uint8_t *to) {
+static inline int32_t store_limb(const int32_t integers[BLOCK], struct form form, unsigned limb, uint8_t *prepared) {
+    uint8_t *to = prepared + limb * limb_bytes(form);
     if (form.digits != 0)
-        store_digits(limb, form.digits, to);
+        store_digits(integers, form.digits, to);
     else
         for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-            vec_limb((int16_t *)(void *)to + k, limb + k);
-    return min_entries(limb, (int16_t *)(void *)(to + limb_integer_bytes(form)));
+            vec_limb((int16_t *)(void *)to + k, integers + k);
+    return min_entries(integers, (int16_t *)(void *)(prepared + entries_offset(form)) + limb * MIN_ENTRIES);
 }
 
 static inline void prepare_block(q8k_precision precision, const float *input, uint8_t *prepared) {
@@ -179,12 +191,14 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
             high[k] = (X[k] + 2048) >> 12;
             X[k] -= 4096 * high[k];
         }
-        first = store_limb(high, form, prepared);
+        first = store_limb(high, form, 0, prepared);
     }
-    int32_t last = store_limb(X, form, prepared + (form.limbs - 1) * limb_bytes(form));
+    int32_t last = store_limb(X, form, form.limbs - 1, prepared);
     float total = limbs_to_float(form.limbs, form.limbs == 2 ? first : last, last);
-    memcpy(prepared + limb_bytes(form) * form.limbs, &step, sizeof step);
-    memcpy(prepared + limb_bytes(form) * form.limbs + sizeof step, &total, sizeof total);
+    memcpy(prepared + step_offset(form), &step, sizeof step);
+    memcpy(prepared + step_offset(form) + sizeof step, &total, sizeof total);
+    if (form.bytes)
+        store_digits(X, 1, prepared + bytes_offset(form));
 }
 
 #ifdef VEC_TILE_ROWS
@@ -197,17 +211,31 @@ enum {
 };
 
 /* After the limbs, VEC_COLUMNS steps and as many totals. */
-static inline size_t panel_block_bytes(unsigned limbs) {
+ALWAYS_INLINE size_t panel_block_bytes(unsigned limbs) {
     return sizeof(int16_t) * PANEL_LIMB * limbs + 2 * sizeof(float) * VEC_COLUMNS;
 }
 
-static inline size_t panel_count(size_t batch) {
+ALWAYS_INLINE size_t panel_count(size_t batch) {
     return batch / VEC_COLUMNS + (batch % VEC_COLUMNS >= PANEL_LEAST);
 }
 
 /* The panels of a block follow one another, blocks follow one another: how products read them. */
-static inline size_t panel_offset(unsigned limbs, size_t batch, size_t block, size_t panel) {
+ALWAYS_INLINE size_t panel_offset(unsigned limbs, size_t batch, size_t block, size_t panel) {
     return (block * panel_count(batch) + panel) * panel_block_bytes(limbs);
+}
+
+/* Words from rows that are PREPARED_BLOCK_MAX bytes apart, so that those of one place stand side by side. */
+static inline void pack_words(const uint8_t *rows, float *to, unsigned words) {
+    const size_t stride = PREPARED_BLOCK_MAX / sizeof(float);
+    const float *from = (const float *)(const void *)rows;
+    unsigned i = 0;
+    for (; i + VEC_COLUMNS <= words; i += VEC_COLUMNS)
+        vec_transpose(from + i, stride, to + i * VEC_COLUMNS, VEC_COLUMNS);
+    if (i < words) {
+        float last[VEC_COLUMNS * VEC_COLUMNS];
+        vec_transpose(from + i, stride, last, VEC_COLUMNS);
+        memcpy(to + i * VEC_COLUMNS, last, (words - i) * VEC_COLUMNS * sizeof *to);
+    }
 }
 
 static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
@@ -215,32 +243,37 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
     struct form form = form_of(in->precision);
     float *steps = (float *)(void *)(to + sizeof(int16_t) * PANEL_LIMB * form.limbs);
     for (unsigned c = 0; c < VEC_COLUMNS; c++) {
-        if (batch + c < in->batch)
-            prepare_block(in->precision, in->input + (batch + c) * in->input_stride + block * BLOCK, rows[c]);
-        else
+        const float *input = in->input + (batch + c) * in->input_stride + block * BLOCK;
+        if (batch + c < in->batch) {
+            /* A batch row's next block lies too far from the last row's for the CPU to foresee it. */
+            for (unsigned k = 0; k < BLOCK; k += 16)
+                __builtin_prefetch(input + BLOCK + k);
+            prepare_block(in->precision, input, rows[c]);
+        } else {
             memset(rows[c], 0, sizeof rows[c]);
+        }
         struct activations x = prepared_block(rows[c], form);
         steps[c] = x.step;
         steps[VEC_COLUMNS + c] = x.total;
     }
-    for (unsigned limb = 0; limb < form.limbs; limb++)
-        for (unsigned pair = 0; pair < ROW / 2; pair += VEC_COLUMNS)
-            for (unsigned c = 0; c < VEC_COLUMNS; c += 4)
-                vec_transpose((const float *)(const void *)(rows[c] + sizeof(int16_t) * (limb * ROW + 2 * pair)),
-                              PREPARED_BLOCK_MAX / sizeof(float),
-                              (float *)(void *)to + limb * PANEL_LIMB / 2 + pair * VEC_COLUMNS + c, VEC_COLUMNS);
+    for (unsigned limb = 0; limb < form.limbs; limb++) {
+        float *limb_to = (float *)(void *)to + limb * PANEL_LIMB / 2;
+        pack_words(rows[0] + limb * limb_bytes(form), limb_to, BLOCK / 2);
+        pack_words(rows[0] + entries_offset(form) + limb * MIN_ENTRIES * sizeof(int16_t),
+                   limb_to + BLOCK / 2 * VEC_COLUMNS, MIN_ENTRIES / 2);
+    }
 }
 
 #else
 
 enum { VEC_COLUMNS = 1 };
 
-static inline size_t panel_block_bytes(unsigned limbs) {
+ALWAYS_INLINE size_t panel_block_bytes(unsigned limbs) {
     (void)limbs;
     return 0;
 }
 
-static inline size_t panel_count(size_t batch) {
+ALWAYS_INLINE size_t panel_count(size_t batch) {
     (void)batch;
     return 0;
 }
@@ -255,7 +288,7 @@ static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t block
 
 /* Where the rows begin, behind the panels: row b of the batch would be at b * blocks * prepared_block_bytes() from
  * there if there were no panels. */
-static inline uint8_t *prepared_row(const void *prepared, struct form form, size_t batch, size_t blocks, size_t b) {
+ALWAYS_INLINE uint8_t *prepared_row(const void *prepared, struct form form, size_t batch, size_t blocks, size_t b) {
     size_t panels = panel_count(batch);
     return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(form.limbs) * blocks +
            (b - panels * VEC_COLUMNS) * prepared_block_bytes(form) * blocks;

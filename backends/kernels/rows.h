@@ -12,19 +12,59 @@
 
 #include "backends/kernels/decode.h"
 
-/* Batch rows of a tile. */
-enum { TILE_BATCH = 4 };
+enum {
+    /* Batch rows of a tile. */
+    TILE_BATCH = 4,
+    /* Rows that are decoded together. Their products, about 14 KiB, stay in the first-level cache. */
+    CHUNK_ROWS = 24
+};
 
-static inline __attribute__((always_inline)) void streams_dots(unsigned streams, const int16_t *w,
-                                                               const int16_t *const *x, unsigned count, vec_four *out) {
+/* A block of each of some rows. Where the form has digits, quants and scales are apart, and of the products there are
+ * only the entries for the mins. */
+struct decoded {
+    _Alignas(64) int16_t products[CHUNK_ROWS][ROW];
+#if defined VEC_LIMB_DIGITS
+    _Alignas(64) uint8_t quants[CHUNK_ROWS][BLOCK];
+    int32_t scales[CHUNK_ROWS][32];
+#endif
+    _Alignas(16) float d[CHUNK_ROWS], min_factor[CHUNK_ROWS];
+};
+
+/* The blocks of rows r to r + TILE_ROWS - 1. */
+ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const uint8_t *const *blocks,
+                               struct decoded *w, unsigned r) {
+    struct headers h;
+    f->headers(blocks, &h);
+    four_store(w->d + r, h.d);
+    four_store(w->min_factor + r, h.min_factor);
+    if (f->min == MIN_GROUP_32)
+        quad_min_entries(h.fields, w->products[r] + BLOCK, ROW);
+    for (unsigned i = 0; i < TILE_ROWS; i++) {
+#ifdef VEC_LIMB_DIGITS
+        if (form.digits != 0) {
+            VEC_UNROLL
+            for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+                vec_store(w->quants[r + i] + k, f->quants(blocks[i], k));
+            for (unsigned g = 0; g < BLOCK / f->group; g++)
+                w->scales[r + i][g] = *header_scales(&h, f, i, g * f->group);
+            continue;
+        }
+#else
+        (void)form;
+#endif
+        decode_products(f, blocks[i], &h, i, w->products[r + i]);
+    }
+}
+
+ALWAYS_INLINE void streams_dots(unsigned streams, const int16_t *w, const int16_t *const *x, unsigned count,
+                                vec_four *out) {
     for (unsigned s = 0; s < streams; s++)
         out[s] = vec_dots(w, ROW, x[s], count);
 }
 
 /* The sums of rows from r on and `streams` limbs over the span from k; and over the entries for the mins. */
-static inline __attribute__((always_inline)) void span_dots(const struct format *f, struct form form, unsigned streams,
-                                                            const struct decoded *w, unsigned r,
-                                                            const uint8_t *const *limbs, unsigned k, vec_four *out) {
+ALWAYS_INLINE void span_dots(const struct format *f, struct form form, unsigned streams, const struct decoded *w,
+                             unsigned r, const uint8_t *const *limbs, unsigned k, vec_four *out) {
 #ifdef VEC_LIMB_DIGITS
     if (form.digits != 0) {
         for (unsigned s = 0; s < streams; s++)
@@ -41,19 +81,18 @@ static inline __attribute__((always_inline)) void span_dots(const struct format 
     streams_dots(streams, w->products[r] + k, x, f->span, out);
 }
 
-static inline __attribute__((always_inline)) void min_dots(struct form form, unsigned streams, const struct decoded *w,
-                                                           unsigned r, const uint8_t *const *limbs, vec_four *out) {
-    const int16_t *x[2 * TILE_BATCH];
+ALWAYS_INLINE void min_dots(struct form form, unsigned streams, const struct decoded *w, unsigned r,
+                            const struct activations *x, vec_four *out) {
+    const int16_t *entries[2 * TILE_BATCH];
     for (unsigned s = 0; s < streams; s++)
-        x[s] = (const int16_t *)(const void *)(limbs[s] + limb_integer_bytes(form));
-    streams_dots(streams, w->products[r] + BLOCK, x, MIN_ENTRIES / 2, out);
+        entries[s] = x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES;
+    streams_dots(streams, w->products[r] + BLOCK, entries, MIN_ENTRIES, out);
 }
 
 /* Adds the terms of one block: rows from r on, `batch` batch rows, of which x are the block's activations. The sums of
  * a batch row begin at sums[b * stride]. */
-static inline __attribute__((always_inline)) void rows_block(const struct format *f, struct form form, unsigned batch,
-                                                             const struct decoded *w, unsigned r,
-                                                             const struct activations *x, float *sums, size_t stride) {
+ALWAYS_INLINE void rows_block(const struct format *f, struct form form, unsigned batch, const struct decoded *w,
+                              unsigned r, const struct activations *x, float *sums, size_t stride) {
     const uint8_t *limbs[2 * TILE_BATCH];
     const unsigned streams = batch * form.limbs;
     vec_four sum[TILE_BATCH], t[2 * TILE_BATCH];
@@ -67,7 +106,7 @@ static inline __attribute__((always_inline)) void rows_block(const struct format
             sum[b] = four_fma(limbs_join(form, t, b), four_multiply(four_load(w->d + r), four_set(x[b].step)), sum[b]);
     }
     if (f->min == MIN_GROUP_32)
-        min_dots(form, streams, w, r, limbs, t);
+        min_dots(form, streams, w, r, x, t);
     for (unsigned b = 0; b < batch && f->min != MIN_NONE; b++)
         sum[b] = four_fma(f->min == MIN_BLOCK ? four_set(x[b].total) : limbs_join(form, t, b),
                           four_multiply(four_load(w->min_factor + r), four_set(x[b].step)), sum[b]);
@@ -86,9 +125,8 @@ struct chunk {
     float sums[CHUNK_BATCH][CHUNK_ROWS];
 };
 
-static inline __attribute__((always_inline)) void chunk_tile(const struct format *f, struct form form,
-                                                             const q8k_backend_product *p, const uint8_t *prepared,
-                                                             unsigned batch, unsigned r, struct chunk *c) {
+ALWAYS_INLINE void chunk_tile(const struct format *f, struct form form, const q8k_backend_product *p,
+                              const uint8_t *prepared, unsigned batch, unsigned r, struct chunk *c) {
     const size_t bytes = prepared_block_bytes(form);
     struct activations x[TILE_BATCH];
     for (unsigned b = 0; b < batch; b += TILE_BATCH) {
@@ -107,18 +145,19 @@ static inline __attribute__((always_inline)) void chunk_tile(const struct format
 }
 
 /* Weight rows from `row` on with batch rows from `first` on, both counted from the product's first. */
-static inline __attribute__((always_inline)) void chunk_product(const struct format *f, struct form form,
-                                                                const q8k_backend_product *p, size_t row, size_t first,
-                                                                unsigned rows, unsigned batch) {
+ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const q8k_backend_product *p, size_t row,
+                                 size_t first, unsigned rows, unsigned batch) {
     struct chunk c;
     const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + first);
     memset(c.sums, 0, batch * sizeof c.sums[0]);
     for (size_t i = 0; i < p->blocks; i++) {
-        const struct weights weights = {(const uint8_t *)p->weights + row * p->weights_stride + i * f->block_bytes,
-                                        p->weights_stride, rows};
+        const uint8_t *block = (const uint8_t *)p->weights + row * p->weights_stride + i * f->block_bytes;
         for (unsigned r = 0; r < rows; r += TILE_ROWS) {
+            const uint8_t *blocks[TILE_ROWS];
+            tile_blocks(block, p->weights_stride, rows, r, blocks);
+            decode_rows(f, form, blocks, &c.w, r);
             for (unsigned j = 0; j < TILE_ROWS; j++)
-                weights_decode(f, form, &weights, &c.w, r + j);
+                prefetch_next(f, blocks[j]);
             chunk_tile(f, form, p, prepared + i * prepared_block_bytes(form), batch, r, &c);
         }
     }
@@ -126,8 +165,7 @@ static inline __attribute__((always_inline)) void chunk_product(const struct for
         memcpy(p->output + (first + b) * p->output_stride + row, c.sums[b], rows * sizeof(float));
 }
 
-static inline __attribute__((always_inline)) void matmul_form(const struct format *f, struct form form,
-                                                              const q8k_backend_product *p) {
+ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q8k_backend_product *p) {
     for (size_t b = 0; b < p->batch_count; b += CHUNK_BATCH)
         for (size_t row = 0; row < p->row_count; row += CHUNK_ROWS) {
             size_t rows = p->row_count - row, batch = p->batch_count - b;
@@ -137,14 +175,13 @@ static inline __attribute__((always_inline)) void matmul_form(const struct forma
 }
 
 /* One row's block: adds its terms to the sum. */
-static inline __attribute__((always_inline)) float
-accumulate_block(const struct format *f, struct form form, const uint8_t *block, const uint8_t *prepared, float sum) {
+ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, const uint8_t *block,
+                                     const uint8_t *prepared, float sum) {
     const struct activations x = prepared_block(prepared, form);
     float sums[TILE_ROWS] = {sum, sum, sum, sum};
+    const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
     struct decoded w;
-    decode_row(f, form, block, &w, 0);
-    for (unsigned r = 1; r < TILE_ROWS; r++)
-        decoded_copy(&w, r);
+    decode_rows(f, form, blocks, &w, 0);
     rows_block(f, form, 1, &w, 0, &x, sums, TILE_ROWS);
     return sums[0];
 }

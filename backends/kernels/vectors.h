@@ -13,17 +13,9 @@
 /* Room for the streams of a group, and for those of groups that are too large and never taken. */
 enum { STREAMS_MAX = 8 };
 
-/* What is left of four blocks when their quants are not looked at. */
-struct headers {
-    int8_t scales[TILE_ROWS][32];
-    uint8_t mins[TILE_ROWS][MIN_GROUPS];
-    float d[TILE_ROWS], min_factor[TILE_ROWS];
-};
-
 /* The floats of the four rows' exact sums with each stream, over the span from `first`. */
-static inline __attribute__((always_inline)) void vectors_span(const struct format *f, unsigned streams,
-                                                               const uint8_t *const *blocks, const struct headers *h,
-                                                               const int16_t *const *x, unsigned first, vec_four *out) {
+ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const uint8_t *const *blocks,
+                                const struct headers *h, const int16_t *const *x, unsigned first, vec_four *out) {
     vec_ints sums[STREAMS_MAX][TILE_ROWS];
     VEC_UNROLL
     for (unsigned s = 0; s < streams; s++)
@@ -34,7 +26,7 @@ static inline __attribute__((always_inline)) void vectors_span(const struct form
     for (unsigned k = first; k < first + f->span; k += VEC_WEIGHTS)
         VEC_UNROLL
     for (unsigned r = 0; r < TILE_ROWS; r++) {
-        vec_pair w = vec_scaled(f->quants(blocks[r], k), h->scales[r], f->group, k);
+        vec_pair w = scaled_quants(f, blocks[r], h, r, k);
         VEC_UNROLL
         for (unsigned s = 0; s < streams; s++) {
             sums[s][r] = ints_dot(sums[s][r], w.first, ints_load(x[s] + k));
@@ -46,55 +38,67 @@ static inline __attribute__((always_inline)) void vectors_span(const struct form
         out[s] = ints_four(sums[s][0], sums[s][1], sums[s][2], sums[s][3]);
 }
 
-static inline __attribute__((always_inline)) void vectors_mins(unsigned streams, const struct headers *h,
-                                                               const int16_t *const *x, vec_four *out) {
-    vec_ints mins[TILE_ROWS], zero = ints_zero();
+#ifdef VEC_BYTES
+
+/* The same for a whole block of quants without sign, whose bytes are multiplied before the scales are. */
+ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const uint8_t *const *blocks,
+                                 const struct headers *h, const struct activations *x, vec_four *out) {
+    vec_ints sums[STREAMS_MAX][TILE_ROWS];
     VEC_UNROLL
+    for (unsigned s = 0; s < streams; s++)
+        VEC_UNROLL
     for (unsigned r = 0; r < TILE_ROWS; r++)
-        mins[r] = ints_mins(h->mins[r]);
+        sums[s][r] = ints_zero();
     VEC_UNROLL
-    for (unsigned s = 0; s < streams; s++) {
-        vec_ints v = ints_load(x[s] + BLOCK);
-        out[s] = ints_four(ints_dot(zero, mins[0], v), ints_dot(zero, mins[1], v), ints_dot(zero, mins[2], v),
-                           ints_dot(zero, mins[3], v));
+    for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+        VEC_UNROLL
+    for (unsigned r = 0; r < TILE_ROWS; r++) {
+        vec_bytes q = f->quants(blocks[r], k);
+        vec_ints scales = ints_scales(header_scales(h, f, r, 0), f->group, k);
+        VEC_UNROLL
+        for (unsigned s = 0; s < streams; s++)
+            sums[s][r] = ints_dot(sums[s][r], bytes_dot(ints_zero(), q, vec_load(x[s].bytes + k)), scales);
     }
+    VEC_UNROLL
+    for (unsigned s = 0; s < streams; s++)
+        out[s] = ints_four(sums[s][0], sums[s][1], sums[s][2], sums[s][3]);
 }
 
+#endif
+
 /* Adds the terms of one block of four rows. */
-static inline __attribute__((always_inline)) void vectors_block(const struct format *f, struct form form,
-                                                                unsigned batch, const uint8_t *const *blocks,
-                                                                const struct activations *x, vec_four *sums) {
+ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsigned batch, const uint8_t *const *blocks,
+                                 const struct activations *x, vec_four *sums) {
     const unsigned streams = batch * form.limbs;
     const int16_t *limbs[STREAMS_MAX];
     vec_four t[STREAMS_MAX];
     struct headers h;
+    f->headers(blocks, &h);
     VEC_UNROLL
     for (unsigned s = 0; s < streams; s++)
         limbs[s] = (const int16_t *)(const void *)(x[s / form.limbs].limbs + s % form.limbs * limb_bytes(form));
     VEC_UNROLL
-    for (unsigned r = 0; r < TILE_ROWS; r++) {
-        f->scales(blocks[r], h.scales[r], h.mins[r]);
-        f->factors(blocks[r], &h.d[r], &h.min_factor[r]);
-    }
-    VEC_UNROLL
     for (unsigned k = 0; k < BLOCK; k += f->span) {
-        vectors_span(f, streams, blocks, &h, limbs, k, t);
+#ifdef VEC_BYTES
+        if (form.bytes && f->signs == QUANTS_UNSIGNED)
+            vectors_bytes(f, streams, blocks, &h, x, t);
+        else
+#endif
+            vectors_span(f, streams, blocks, &h, limbs, k, t);
         VEC_UNROLL
         for (unsigned b = 0; b < batch; b++)
-            sums[b] = four_fma(limbs_join(form, t, b), four_multiply(four_load(h.d), four_set(x[b].step)), sums[b]);
+            sums[b] = four_fma(limbs_join(form, t, b), four_multiply(h.d, four_set(x[b].step)), sums[b]);
     }
-    if (f->min == MIN_GROUP_32)
-        vectors_mins(streams, &h, limbs, t);
+    for (unsigned s = 0; s < streams && f->min == MIN_GROUP_32; s++)
+        t[s] = quad_min_sums(h.fields, x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES);
     for (unsigned b = 0; b < batch && f->min != MIN_NONE; b++)
         sums[b] = four_fma(f->min == MIN_BLOCK ? four_set(x[b].total) : limbs_join(form, t, b),
-                           four_multiply(four_load(h.min_factor), four_set(x[b].step)), sums[b]);
+                           four_multiply(h.min_factor, four_set(x[b].step)), sums[b]);
 }
 
 /* Adds the terms of one block of four rows and `batch` batch rows, whose blocks at `prepared` are `stride` apart. */
-static inline __attribute__((always_inline)) void vectors_group(const struct format *f, struct form form,
-                                                                unsigned batch, const uint8_t *const *blocks,
-                                                                const uint8_t *prepared, size_t stride,
-                                                                vec_four *sums) {
+ALWAYS_INLINE void vectors_group(const struct format *f, struct form form, unsigned batch, const uint8_t *const *blocks,
+                                 const uint8_t *prepared, size_t stride, vec_four *sums) {
     struct activations x[STREAMS_MAX];
     VEC_UNROLL
     for (unsigned b = 0; b < batch; b++)
@@ -102,10 +106,9 @@ static inline __attribute__((always_inline)) void vectors_group(const struct for
     vectors_block(f, form, batch, blocks, x, sums);
 }
 
-static inline __attribute__((always_inline)) void vectors_groups(const struct format *f, struct form form,
-                                                                 unsigned batch, const uint8_t *const *blocks,
-                                                                 const uint8_t *prepared, size_t stride,
-                                                                 vec_four *sums) {
+ALWAYS_INLINE void vectors_groups(const struct format *f, struct form form, unsigned batch,
+                                  const uint8_t *const *blocks, const uint8_t *prepared, size_t stride,
+                                  vec_four *sums) {
     const unsigned group = VEC_STREAMS / form.limbs;
     for (; batch >= group; batch -= group, prepared += group * stride, sums += group)
         vectors_group(f, form, group, blocks, prepared, stride, sums);
@@ -119,8 +122,8 @@ static inline __attribute__((always_inline)) void vectors_groups(const struct fo
 
 /* Every weight row with the last `batch` batch rows of the product. Missing rows of the last four are the last one again.
  */
-static inline __attribute__((always_inline)) void vectors_product(const struct format *f, struct form form,
-                                                                  const q8k_backend_product *p, unsigned batch) {
+ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, const q8k_backend_product *p,
+                                   unsigned batch) {
     const size_t bytes = prepared_block_bytes(form), far = TILE_ROWS * p->weights_stride;
     const size_t first = p->batch_count - batch;
     const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + first);
@@ -128,8 +131,7 @@ static inline __attribute__((always_inline)) void vectors_product(const struct f
         size_t rows = p->row_count - row < TILE_ROWS ? p->row_count - row : TILE_ROWS;
         const uint8_t *blocks[TILE_ROWS];
         vec_four sums[PANEL_LEAST];
-        for (size_t r = 0; r < TILE_ROWS; r++)
-            blocks[r] = (const uint8_t *)p->weights + (row + (r < rows ? r : rows - 1)) * p->weights_stride;
+        tile_blocks(p->weights, p->weights_stride, p->row_count, row, blocks);
         for (unsigned b = 0; b < batch; b++)
             sums[b] = four_set(0);
         for (size_t i = 0; i < p->blocks; i++) {

@@ -10,11 +10,7 @@
 #include "backends/kernels/panel.h"
 #include "backends/kernels/vectors.h"
 
-enum {
-    ROW_STEP = VEC_TILE_ROWS,
-    /* With the decoded rows, all that a product has on the stack is about 42 KiB. */
-    CHUNK_PANELS = 256 / VEC_COLUMNS
-};
+enum { ROW_STEP = VEC_TILE_ROWS, CHUNK_PANELS = 128 / VEC_COLUMNS };
 
 struct chunk {
     struct decoded w;
@@ -27,28 +23,37 @@ struct extent {
     unsigned rows, panels;
 };
 
-/* Writes the sums of `count` batch rows. */
+/* Writes the sums of a panel, or of the `count` batch rows that it has. */
 static void chunk_store(const q8k_backend_product *p, const struct extent *e, size_t batch, size_t count,
                         float sums[CHUNK_ROWS][VEC_COLUMNS]) {
     float *to = p->output + (batch - p->batch_first) * p->output_stride + e->row;
-    unsigned r = 0;
-    for (; count >= VEC_COLUMNS && r + 4 <= e->rows; r += 4)
-        vec_transpose(sums[r], VEC_COLUMNS, to + r, p->output_stride);
-    for (; r < e->rows; r++)
+    for (unsigned r = 0; r < e->rows; r += VEC_COLUMNS, to += VEC_COLUMNS) {
+        float square[VEC_COLUMNS][VEC_COLUMNS];
+        unsigned rows = e->rows - r < VEC_COLUMNS ? e->rows - r : VEC_COLUMNS;
+        if (rows == VEC_COLUMNS && count >= VEC_COLUMNS) {
+            vec_transpose(sums[r], VEC_COLUMNS, to, p->output_stride);
+            continue;
+        }
+        vec_transpose(sums[r], VEC_COLUMNS, square[0], VEC_COLUMNS);
         for (unsigned b = 0; b < VEC_COLUMNS && b < count; b++)
-            to[b * p->output_stride + r] = sums[r][b];
+            memcpy(to + b * p->output_stride, square[b], rows * sizeof *to);
+    }
 }
 
-static inline __attribute__((always_inline)) void chunk_product(const struct format *f, struct form form,
-                                                                const q8k_backend_product *p, const struct extent *e) {
+ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const q8k_backend_product *p,
+                                 const struct extent *e) {
     struct chunk c;
     const unsigned padded = (e->rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS * VEC_TILE_ROWS;
     memset(c.sums, 0, e->panels * sizeof c.sums[0]);
     for (size_t i = 0; i < p->blocks; i++) {
-        const struct weights weights = {(const uint8_t *)p->weights + e->row * p->weights_stride + i * f->block_bytes,
-                                        p->weights_stride, e->rows};
-        for (unsigned r = 0; r < padded; r++)
-            weights_decode(f, form, &weights, &c.w, r);
+        const uint8_t *first = (const uint8_t *)p->weights + e->row * p->weights_stride + i * f->block_bytes;
+        for (unsigned r = 0; r < padded; r += TILE_ROWS) {
+            const uint8_t *blocks[TILE_ROWS];
+            tile_blocks(first, p->weights_stride, e->rows, r, blocks);
+            decode_rows(f, blocks, &c.w, r);
+            for (unsigned j = 0; j < TILE_ROWS; j++)
+                prefetch_next(f, blocks[j]);
+        }
         panel_tiles(f, form.limbs, &c.w, padded, e->panels,
                     (const uint8_t *)p->prepared + panel_offset(form.limbs, p->batch, i, e->panel), c.sums[0][0],
                     CHUNK_ROWS * VEC_COLUMNS);
@@ -57,8 +62,7 @@ static inline __attribute__((always_inline)) void chunk_product(const struct for
         chunk_store(p, e, (e->panel + i) * VEC_COLUMNS, p->batch - (e->panel + i) * VEC_COLUMNS, c.sums[i]);
 }
 
-static inline __attribute__((always_inline)) void matmul_form(const struct format *f, struct form form,
-                                                              const q8k_backend_product *p) {
+ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q8k_backend_product *p) {
     const size_t last = p->batch_first + p->batch_count, whole = panel_count(p->batch);
     size_t end = last / VEC_COLUMNS + (last % VEC_COLUMNS != 0);
     end = end < whole ? end : whole;
@@ -76,13 +80,12 @@ static inline __attribute__((always_inline)) void matmul_form(const struct forma
 }
 
 /* One row's block, without a panel's zeros: adds its terms to the sum. */
-static inline __attribute__((always_inline)) float
-accumulate_block(const struct format *f, struct form form, const uint8_t *block, const uint8_t *prepared, float sum) {
-    const uint8_t *blocks[TILE_ROWS] = {block, block, block, block};
-    const struct activations x = prepared_block(prepared, form);
+ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, const uint8_t *block,
+                                     const uint8_t *prepared, float sum) {
+    const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
     float four[TILE_ROWS];
     vec_four sums = four_set(sum);
-    vectors_block(f, form, 1, blocks, &x, &sums);
+    vectors_group(f, form, 1, blocks, prepared, 0, &sums);
     four_store(four, sums);
     return four[0];
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "backends/inline.h"
+
 #ifdef __ARM_FEATURE_DOTPROD
 #define Q8K_VOCABULARY dotprod
 #define VEC_LIMB_DIGITS 2
@@ -27,84 +29,162 @@ enum { VEC_WEIGHTS = 16 };
 
 typedef uint8x16_t vec_bytes;
 
-static inline vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k) {
-    return vshlq_u8(vld1q_u8(p + k % period), vdupq_n_s8((int8_t) - (int)(bits * (k / period))));
+ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k, unsigned to) {
+    return vshlq_u8(vld1q_u8(p + k % period), vdupq_n_s8((int8_t)((int)to - (int)(bits * (k / period)))));
 }
 
-static inline vec_bytes vec_and(vec_bytes v, uint8_t mask) {
+ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
     return vandq_u8(v, vdupq_n_u8(mask));
 }
 
-static inline vec_bytes vec_join(vec_bytes low, vec_bytes high, unsigned shift) {
-    return vorrq_u8(low, vshlq_u8(high, vdupq_n_s8((int8_t)shift)));
+ALWAYS_INLINE vec_bytes vec_or(vec_bytes v, vec_bytes w) {
+    return vorrq_u8(v, w);
 }
 
-static inline vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
+ALWAYS_INLINE vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
     return vsubq_u8(v, vdupq_n_u8(n));
 }
 
-static inline void vec_store(uint8_t *p, vec_bytes v) {
+ALWAYS_INLINE void vec_store(uint8_t *p, vec_bytes v) {
     vst1q_u8(p, v);
 }
 
-static inline void vec_products(int16_t *out, vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
+ALWAYS_INLINE void vec_products(int16_t *out, vec_bytes q, const int8_t *scales, unsigned group) {
     int8x16_t s = vreinterpretq_s8_u8(q);
-    vst1q_s16(out, vmull_s8(vget_low_s8(s), vdup_n_s8(scales[k / group])));
-    vst1q_s16(out + 8, vmull_s8(vget_high_s8(s), vdup_n_s8(scales[(k + 8) / group])));
+    vst1q_s16(out, vmull_s8(vget_low_s8(s), vdup_n_s8(scales[0])));
+    vst1q_s16(out + 8, vmull_s8(vget_high_s8(s), vdup_n_s8(scales[8 / group])));
 }
 
-static inline void vec_limb(int16_t *out, const int32_t *X) {
+ALWAYS_INLINE void vec_limb(int16_t *out, const int32_t *X) {
     for (unsigned k = 0; k < VEC_WEIGHTS; k += 4)
         vst1_s16(out + k, vmovn_s32(vld1q_s32(X + k)));
 }
 
-static inline float vec_half(const uint8_t *p) {
-    uint16_t half;
-    memcpy(&half, p, sizeof half);
-    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))), 0);
-}
-
-static inline int32_t vec_round(float x) {
+ALWAYS_INLINE int32_t vec_round(float x) {
     return vcvtns_s32_f32(x);
 }
 
-static inline void vec_round_all(const float *in, float factor, int32_t *X) {
+ALWAYS_INLINE void vec_round_all(const float *in, float factor, int32_t *X) {
     for (unsigned k = 0; k < 256; k += 4)
         vst1q_s32(X + k, vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(in + k), factor)));
 }
 
-static inline float vec_fma(float a, float b, float c) {
+ALWAYS_INLINE float vec_fma(float a, float b, float c) {
     return __builtin_fmaf(a, b, c);
 }
 
 typedef float32x4_t vec_four;
 
-static inline vec_four four_load(const float *p) {
+ALWAYS_INLINE vec_four four_load(const float *p) {
     return vld1q_f32(p);
 }
 
-static inline void four_store(float *p, vec_four v) {
+ALWAYS_INLINE void four_store(float *p, vec_four v) {
     vst1q_f32(p, v);
 }
 
-static inline vec_four four_set(float x) {
+ALWAYS_INLINE vec_four four_set(float x) {
     return vdupq_n_f32(x);
 }
 
-static inline vec_four four_multiply(vec_four a, vec_four b) {
+ALWAYS_INLINE vec_four four_multiply(vec_four a, vec_four b) {
     return vmulq_f32(a, b);
 }
 
-static inline vec_four four_fma(vec_four a, vec_four b, vec_four c) {
+ALWAYS_INLINE vec_four four_fma(vec_four a, vec_four b, vec_four c) {
     return vfmaq_f32(c, a, b);
 }
 
+ALWAYS_INLINE vec_four four_negate(vec_four a) {
+    return vnegq_f32(a);
+}
+
+typedef struct vec_fours {
+    vec_four first, second;
+} vec_fours;
+
+ALWAYS_INLINE vec_fours fours_from_halves(const uint8_t *const p[4], size_t offset) {
+    uint32_t pairs[4];
+    for (unsigned r = 0; r < 4; r++)
+        memcpy(&pairs[r], p[r] + offset, sizeof pairs[r]);
+    uint16x8_t v = vreinterpretq_u16_u32(vld1q_u32(pairs));
+    return (vec_fours){vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(vuzp1q_u16(v, v)))),
+                       vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(vuzp2q_u16(v, v))))};
+}
+
+typedef uint8x16x4_t vec_quad;
+
+ALWAYS_INLINE vec_quad quad_load(const uint8_t *const p[4], size_t offset) {
+    vec_quad v;
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vld1q_u8(p[r] + offset);
+    return v;
+}
+
+ALWAYS_INLINE void quad_store(int8_t to[4][16], vec_quad v) {
+    for (unsigned r = 0; r < 4; r++)
+        vst1q_s8(to[r], vreinterpretq_s8_u8(v.val[r]));
+}
+
+ALWAYS_INLINE uint32x4_t neon_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    const uint32_t words[4] = {a, b, c, d};
+    return vld1q_u32(words);
+}
+
+ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    uint8x16_t order = vreinterpretq_u8_u32(neon_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
+                                                       0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u));
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vqtbl1q_u8(v.val[r], order);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    int32x4_t bits = vnegq_s32(vreinterpretq_s32_u32(neon_words(a, b, c, d)));
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vreinterpretq_u8_u32(vshlq_u32(vreinterpretq_u32_u8(v.val[r]), bits));
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    uint8x16_t masks = vreinterpretq_u8_u32(neon_words(a, b, c, d));
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vandq_u8(v.val[r], masks);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vorrq_u8(v.val[r], w.val[r]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vzip1q_u8(v.val[r], w.val[r]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_zip_high(vec_quad v, vec_quad w) {
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vzip2q_u8(v.val[r], w.val[r]);
+    return v;
+}
+
+ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
+    for (unsigned r = 0; r < 4; r++) {
+        uint8x8_t mins = vget_high_u8(v.val[r]);
+        vst1q_s16(to + r * stride, vreinterpretq_s16_u16(vshll_n_u8(mins, 8)));
+        vst1q_s16(to + r * stride + 8, vreinterpretq_s16_u16(vmovl_u8(mins)));
+    }
+}
+
 /* Each vector's lanes, added up. */
-static inline int32x4_t neon_add_lanes(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
+ALWAYS_INLINE int32x4_t neon_add_lanes(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
     return vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
 }
 
-static inline vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *x, unsigned count) {
+ALWAYS_INLINE vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *x, unsigned count) {
     int32x4_t even[4], odd[4];
     VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
@@ -127,8 +207,8 @@ static inline vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *
 #ifdef __ARM_FEATURE_DOTPROD
 
 /* The sums of four products each of `length` quants with the activations, whose digits are `stride` apart. */
-static inline __attribute__((always_inline)) int32x4_t dotprod_sums(const uint8_t *q, const uint8_t *x, size_t stride,
-                                                                    unsigned digits, unsigned length) {
+ALWAYS_INLINE int32x4_t dotprod_sums(const uint8_t *q, const uint8_t *x, size_t stride, unsigned digits,
+                                     unsigned length) {
     int32x4_t sums = vdupq_n_s32(0);
     VEC_UNROLL
     for (unsigned digit = 0; digit < digits; digit++) {
@@ -143,8 +223,8 @@ static inline __attribute__((always_inline)) int32x4_t dotprod_sums(const uint8_
 }
 
 /* The sums of four groups of quants. */
-static inline __attribute__((always_inline)) int32x4_t
-dotprod_groups(const uint8_t *q, unsigned group, const uint8_t *x, size_t stride, unsigned digits) {
+ALWAYS_INLINE int32x4_t dotprod_groups(const uint8_t *q, unsigned group, const uint8_t *x, size_t stride,
+                                       unsigned digits) {
     if (group == 8)
         return vpaddq_s32(dotprod_sums(q, x, stride, digits, 16), dotprod_sums(q + 16, x + 16, stride, digits, 16));
     return neon_add_lanes(dotprod_sums(q, x, stride, digits, group),
@@ -153,10 +233,9 @@ dotprod_groups(const uint8_t *q, unsigned group, const uint8_t *x, size_t stride
                           dotprod_sums(q + 3 * group, x + 3 * group, stride, digits, group));
 }
 
-static inline __attribute__((always_inline)) vec_four vec_digit_dots(const uint8_t *q, size_t q_stride,
-                                                                     const int32_t *scales, size_t scales_stride,
-                                                                     unsigned group, const uint8_t *x, size_t x_stride,
-                                                                     unsigned digits, unsigned count) {
+ALWAYS_INLINE vec_four vec_digit_dots(const uint8_t *q, size_t q_stride, const int32_t *scales, size_t scales_stride,
+                                      unsigned group, const uint8_t *x, size_t x_stride, unsigned digits,
+                                      unsigned count) {
     int32x4_t sums[4];
     VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)

@@ -53,6 +53,7 @@
 #include <string.h>
 
 #include "backends/formats/half.h"
+#include "backends/inline.h"
 
 #define Q8K_VOCABULARY scalar
 
@@ -65,66 +66,65 @@ typedef struct vec_bytes {
 } vec_bytes;
 
 /* Every period is a multiple of 32, so one step lies in one plane. */
-static inline vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k) {
+ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned bits, unsigned k, unsigned to) {
+    unsigned from = bits * (k / period);
     vec_bytes v;
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
-        v.at[i] = (uint8_t)(p[k % period + i] >> bits * (k / period));
+        v.at[i] = (uint8_t)(p[k % period + i] << to >> from);
     return v;
 }
 
-static inline vec_bytes vec_and(vec_bytes v, uint8_t mask) {
+ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
         v.at[i] &= mask;
     return v;
 }
 
-static inline vec_bytes vec_join(vec_bytes low, vec_bytes high, unsigned shift) {
+ALWAYS_INLINE vec_bytes vec_or(vec_bytes v, vec_bytes w) {
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
-        low.at[i] = (uint8_t)(low.at[i] | high.at[i] << shift);
-    return low;
+        v.at[i] |= w.at[i];
+    return v;
 }
 
-static inline vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
+ALWAYS_INLINE vec_bytes vec_subtract(vec_bytes v, uint8_t n) {
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
         v.at[i] = (uint8_t)(v.at[i] - n);
     return v;
 }
 
-static inline void vec_store(uint8_t *p, vec_bytes v) {
+ALWAYS_INLINE void vec_store(uint8_t *p, vec_bytes v) {
     memcpy(p, v.at, VEC_WEIGHTS);
 }
 
-static inline void vec_products(int16_t *out, vec_bytes q, const int8_t *scales, unsigned group, unsigned k) {
+ALWAYS_INLINE void vec_products(int16_t *out, vec_bytes q, const int8_t *scales, unsigned group) {
     int8_t spread[VEC_WEIGHTS];
     for (unsigned g = 0; g < VEC_WEIGHTS; g += group)
-        memset(spread + g, scales[(k + g) / group], group);
+        memset(spread + g, scales[g / group], group);
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
         out[i] = (int16_t)((int8_t)q.at[i] * spread[i]);
 }
 
-static inline void vec_limb(int16_t *out, const int32_t *X) {
+ALWAYS_INLINE void vec_limb(int16_t *out, const int32_t *X) {
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
         out[i] = (int16_t)X[i];
 }
 
-#define vec_half half_load
-
 /* Adding 1.5 * 2^52 leaves the integer in the low half of the double. */
-static inline int32_t vec_round(float x) {
+ALWAYS_INLINE int32_t vec_round(float x) {
     double shifted = (double)x + 0x1.8p52;
     uint64_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     return (int32_t)(uint32_t)bits;
 }
 
-static inline void vec_round_all(const float *in, float factor, int32_t *X) {
+ALWAYS_INLINE void vec_round_all(const float *in, float factor, int32_t *X) {
     for (unsigned k = 0; k < 256; k++)
         X[k] = vec_round(in[k] * factor);
 }
 
 #ifdef __FP_FAST_FMAF
 
-static inline float vec_fma(float a, float b, float c) {
+ALWAYS_INLINE float vec_fma(float a, float b, float c) {
     return __builtin_fmaf(a, b, c);
 }
 
@@ -133,7 +133,7 @@ static inline float vec_fma(float a, float b, float c) {
 /* In double the product is exact and the sum is rounded once. Rounding that to float could round a second time the
  * wrong way, unless the double is rounded to odd: if the sum was not exact, its last bit is made 1, on the side where
  * the exact value lies. `lost` is what the sum's rounding left out, itself exact. */
-static inline float vec_fma(float a, float b, float c) {
+ALWAYS_INLINE float vec_fma(float a, float b, float c) {
     double product = (double)a * (double)b, sum = product + (double)c;
     double added = sum - product;
     double lost = (product - (sum - added)) + ((double)c - added);
@@ -152,33 +152,123 @@ typedef struct vec_four {
     float at[4];
 } vec_four;
 
-static inline vec_four four_load(const float *p) {
+ALWAYS_INLINE vec_four four_load(const float *p) {
     vec_four v;
     memcpy(v.at, p, sizeof v.at);
     return v;
 }
 
-static inline void four_store(float *p, vec_four v) {
+ALWAYS_INLINE void four_store(float *p, vec_four v) {
     memcpy(p, v.at, sizeof v.at);
 }
 
-static inline vec_four four_set(float x) {
+ALWAYS_INLINE vec_four four_set(float x) {
     return (vec_four){{x, x, x, x}};
 }
 
-static inline vec_four four_multiply(vec_four a, vec_four b) {
+ALWAYS_INLINE vec_four four_multiply(vec_four a, vec_four b) {
     for (unsigned i = 0; i < 4; i++)
         a.at[i] *= b.at[i];
     return a;
 }
 
-static inline vec_four four_fma(vec_four a, vec_four b, vec_four c) {
+ALWAYS_INLINE vec_four four_fma(vec_four a, vec_four b, vec_four c) {
     for (unsigned i = 0; i < 4; i++)
         a.at[i] = vec_fma(a.at[i], b.at[i], c.at[i]);
     return a;
 }
 
-static inline vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *x, unsigned count) {
+ALWAYS_INLINE vec_four four_negate(vec_four a) {
+    for (unsigned i = 0; i < 4; i++)
+        a.at[i] = -a.at[i];
+    return a;
+}
+
+typedef struct vec_fours {
+    vec_four first, second;
+} vec_fours;
+
+ALWAYS_INLINE vec_fours fours_from_halves(const uint8_t *const p[4], size_t offset) {
+    vec_fours v;
+    for (unsigned r = 0; r < 4; r++) {
+        v.first.at[r] = half_load(p[r] + offset);
+        v.second.at[r] = half_load(p[r] + offset + 2);
+    }
+    return v;
+}
+
+typedef struct vec_quad {
+    uint8_t at[4][16];
+} vec_quad;
+
+ALWAYS_INLINE vec_quad quad_load(const uint8_t *const p[4], size_t offset) {
+    vec_quad v;
+    for (unsigned r = 0; r < 4; r++)
+        memcpy(v.at[r], p[r] + offset, 16);
+    return v;
+}
+
+ALWAYS_INLINE void quad_store(int8_t to[4][16], vec_quad v) {
+    memcpy(to, v.at, sizeof v.at);
+}
+
+ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    const unsigned words[4] = {a, b, c, d};
+    vec_quad to;
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 4; i++)
+            memcpy(to.at[r] + 4 * i, v.at[r] + 4 * words[i], 4);
+    return to;
+}
+
+ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    const unsigned bits[4] = {a, b, c, d};
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            v.at[r][i] = (uint8_t)(v.at[r][i] >> bits[i / 4]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    const uint32_t masks[4] = {a, b, c, d};
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            v.at[r][i] = (uint8_t)(v.at[r][i] & masks[i / 4]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            v.at[r][i] = (uint8_t)(v.at[r][i] | w.at[r][i]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
+    vec_quad to;
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            to.at[r][i] = i % 2 == 0 ? v.at[r][i / 2] : w.at[r][i / 2];
+    return to;
+}
+
+ALWAYS_INLINE vec_quad quad_zip_high(vec_quad v, vec_quad w) {
+    vec_quad to;
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            to.at[r][i] = i % 2 == 0 ? v.at[r][8 + i / 2] : w.at[r][8 + i / 2];
+    return to;
+}
+
+ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned g = 0; g < 8; g++) {
+            to[r * stride + g] = (int16_t)(256 * v.at[r][8 + g]);
+            to[r * stride + 8 + g] = v.at[r][8 + g];
+        }
+}
+
+ALWAYS_INLINE vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *x, unsigned count) {
     vec_four v;
     for (unsigned r = 0; r < 4; r++) {
         int32_t sum = 0;
