@@ -298,6 +298,10 @@ ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
     return _mm256_cvtepi32_ps(_mm256_load_si256((const __m256i *)(const void *)p));
 }
 
+ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_load_si256((const __m256i *)(const void *)p), _mm256_set1_epi32(n)));
+}
+
 ALWAYS_INLINE vec_floats floats_set(float x) {
     return _mm256_set1_ps(x);
 }

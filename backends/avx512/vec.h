@@ -12,6 +12,7 @@
 
 #define Q8K_VOCABULARY avx512
 #define VEC_BYTES
+#define VEC_EACH_BYTES_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
 enum { VEC_WEIGHTS = 64, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
@@ -241,10 +242,36 @@ ALWAYS_INLINE __m512i avx512_add_pairs(__m512i a, __m512i b) {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
 }
 
-ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+ALWAYS_INLINE __m128i avx512_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     __m512i four = avx512_add_pairs(avx512_add_pairs(a, c), avx512_add_pairs(b, d));
     __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64(four, 1));
-    return _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    return _mm_cvtepi32_ps(avx512_four(a, b, c, d));
+}
+
+ALWAYS_INLINE void ints_store_four(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    _mm_store_si128((__m128i *)(void *)p, avx512_four(a, b, c, d));
+}
+
+ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
+    return _mm512_mullo_epi32(a, b);
+}
+
+ALWAYS_INLINE vec_ints ints_word(const void *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+ALWAYS_INLINE vec_ints ints_all(int16_t n) {
+    return _mm512_set1_epi16(n);
+}
+
+ALWAYS_INLINE void bytes_widen(const int8_t from[16], int32_t *to) {
+    _mm512_storeu_si512(to, _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from)));
 }
 
 /* The intrinsic in assembly: with it gcc 12 copies every sum to another register and to the stack in each step. */
@@ -316,6 +343,10 @@ ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
 
 ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
     return _mm512_cvtepi32_ps(_mm512_load_si512(p));
+}
+
+ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(p), _mm512_set1_epi32(n)));
 }
 
 ALWAYS_INLINE vec_floats floats_set(float x) {

@@ -203,16 +203,22 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 
 #ifdef VEC_TILE_ROWS
 
-enum {
-    /* int16 of one limb of a block of a panel: pairs of k stand side by side, those of the batch rows one another. */
-    PANEL_LIMB = ROW * VEC_COLUMNS,
-    /* A remainder of at least so many batch rows makes a panel of its own, padded with zeros; fewer are rows. */
-    PANEL_LEAST = VEC_COLUMNS * 3 / 4
-};
+/* A remainder of at least so many batch rows makes a panel of its own, padded with zeros; fewer are rows. */
+enum { PANEL_LEAST = VEC_COLUMNS * 3 / 4 };
+
+/* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
+ * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side. Bytes are X + 128, without sign. */
+ALWAYS_INLINE size_t panel_integers_bytes(struct form form) {
+    return (form.bytes ? 1 : sizeof(int16_t)) * BLOCK * VEC_COLUMNS;
+}
+
+ALWAYS_INLINE size_t panel_limb_bytes(struct form form) {
+    return panel_integers_bytes(form) + sizeof(int16_t) * MIN_ENTRIES * VEC_COLUMNS;
+}
 
 /* After the limbs, VEC_COLUMNS steps and as many totals. */
-ALWAYS_INLINE size_t panel_block_bytes(unsigned limbs) {
-    return sizeof(int16_t) * PANEL_LIMB * limbs + 2 * sizeof(float) * VEC_COLUMNS;
+ALWAYS_INLINE size_t panel_block_bytes(struct form form) {
+    return panel_limb_bytes(form) * form.limbs + 2 * sizeof(float) * VEC_COLUMNS;
 }
 
 ALWAYS_INLINE size_t panel_count(size_t batch) {
@@ -220,8 +226,8 @@ ALWAYS_INLINE size_t panel_count(size_t batch) {
 }
 
 /* The panels of a block follow one another, blocks follow one another: how products read them. */
-ALWAYS_INLINE size_t panel_offset(unsigned limbs, size_t batch, size_t block, size_t panel) {
-    return (block * panel_count(batch) + panel) * panel_block_bytes(limbs);
+ALWAYS_INLINE size_t panel_offset(struct form form, size_t batch, size_t block, size_t panel) {
+    return (block * panel_count(batch) + panel) * panel_block_bytes(form);
 }
 
 /* Words from rows that are PREPARED_BLOCK_MAX bytes apart, so that those of one place stand side by side. */
@@ -241,7 +247,7 @@ static inline void pack_words(const uint8_t *rows, float *to, unsigned words) {
 static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
     _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
     struct form form = form_of(in->precision);
-    float *steps = (float *)(void *)(to + sizeof(int16_t) * PANEL_LIMB * form.limbs);
+    float *steps = (float *)(void *)(to + panel_limb_bytes(form) * form.limbs);
     for (unsigned c = 0; c < VEC_COLUMNS; c++) {
         const float *input = in->input + (batch + c) * in->input_stride + block * BLOCK;
         if (batch + c < in->batch) {
@@ -256,20 +262,23 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
         steps[c] = x.step;
         steps[VEC_COLUMNS + c] = x.total;
     }
-    for (unsigned limb = 0; limb < form.limbs; limb++) {
-        float *limb_to = (float *)(void *)to + limb * PANEL_LIMB / 2;
-        pack_words(rows[0] + limb * limb_bytes(form), limb_to, BLOCK / 2);
-        pack_words(rows[0] + entries_offset(form) + limb * MIN_ENTRIES * sizeof(int16_t),
-                   limb_to + BLOCK / 2 * VEC_COLUMNS, MIN_ENTRIES / 2);
+    for (unsigned limb = 0; limb < form.limbs; limb++, to += panel_limb_bytes(form)) {
+        const uint8_t *integers = rows[0] + (form.bytes ? bytes_offset(form) : limb * limb_bytes(form));
+        const uint8_t *entries = rows[0] + entries_offset(form) + limb * MIN_ENTRIES * sizeof(int16_t);
+        pack_words(integers, (float *)(void *)to, (unsigned)(panel_integers_bytes(form) / (4 * VEC_COLUMNS)));
+        pack_words(entries, (float *)(void *)(to + panel_integers_bytes(form)), MIN_ENTRIES / 2);
     }
+    if (form.bytes)
+        for (unsigned i = 0; i < BLOCK * VEC_COLUMNS; i++)
+            (to - panel_limb_bytes(form))[i] ^= 0x80;
 }
 
 #else
 
 enum { VEC_COLUMNS = 1 };
 
-ALWAYS_INLINE size_t panel_block_bytes(unsigned limbs) {
-    (void)limbs;
+ALWAYS_INLINE size_t panel_block_bytes(struct form form) {
+    (void)form;
     return 0;
 }
 
@@ -283,14 +292,14 @@ ALWAYS_INLINE size_t panel_count(size_t batch) {
 static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t blocks) {
     struct form form = form_of(precision);
     size_t panels = panel_count(batch), rows = batch > panels * VEC_COLUMNS ? batch - panels * VEC_COLUMNS : 0;
-    return (panels * panel_block_bytes(form.limbs) + rows * prepared_block_bytes(form)) * blocks;
+    return (panels * panel_block_bytes(form) + rows * prepared_block_bytes(form)) * blocks;
 }
 
 /* Where the rows begin, behind the panels: row b of the batch would be at b * blocks * prepared_block_bytes() from
  * there if there were no panels. */
 ALWAYS_INLINE uint8_t *prepared_row(const void *prepared, struct form form, size_t batch, size_t blocks, size_t b) {
     size_t panels = panel_count(batch);
-    return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(form.limbs) * blocks +
+    return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(form) * blocks +
            (b - panels * VEC_COLUMNS) * prepared_block_bytes(form) * blocks;
 }
 
@@ -301,7 +310,7 @@ static void prepare(const q8k_backend_input *in) {
     for (; b < end && b / VEC_COLUMNS < panel_count(in->batch); b += VEC_COLUMNS)
         for (size_t i = in->block_first; i < last; i++)
             prepare_panel_block(in, b, i,
-                                (uint8_t *)in->prepared + panel_offset(form.limbs, in->batch, i, b / VEC_COLUMNS));
+                                (uint8_t *)in->prepared + panel_offset(form, in->batch, i, b / VEC_COLUMNS));
 #endif
     for (; b < end; b++) {
         uint8_t *row = prepared_row(in->prepared, form, in->batch, in->blocks, b);

@@ -157,7 +157,7 @@ ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const
             tile_blocks(block, p->weights_stride, rows, r, blocks);
             decode_rows(f, form, blocks, &c.w, r);
             for (unsigned j = 0; j < TILE_ROWS; j++)
-                prefetch_next(f, blocks[j]);
+                prefetch_block(f, blocks[j] + f->block_bytes);
             chunk_tile(f, form, p, prepared + i * prepared_block_bytes(form), batch, r, &c);
         }
     }

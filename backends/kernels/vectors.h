@@ -138,8 +138,7 @@ ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, con
             vectors_groups(f, form, batch, blocks, prepared + i * bytes, p->blocks * bytes, sums);
             /* The next four rows: the CPU foresees the end of a row no better than the beginning of another. */
             for (unsigned r = 0; r < TILE_ROWS; r++) {
-                for (unsigned line = 0; line < f->block_bytes; line += 64)
-                    __builtin_prefetch(blocks[r] + far + line);
+                prefetch_block(f, blocks[r] + far);
                 blocks[r] += f->block_bytes;
             }
         }

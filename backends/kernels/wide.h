@@ -10,7 +10,14 @@
 #include "backends/kernels/panel.h"
 #include "backends/kernels/vectors.h"
 
-enum { ROW_STEP = VEC_TILE_ROWS, CHUNK_PANELS = 128 / VEC_COLUMNS };
+enum {
+    ROW_STEP = VEC_TILE_ROWS,
+    /* Rows and panels whose sums are kept until all blocks are added. A multiple of the rows that are decoded together, and
+     * of the floats of a cache line, so that lines of the output are written whole; all that a product has on the stack is
+     * about 52 KiB. */
+    CHUNK_ROWS = 48,
+    CHUNK_PANELS = 192 / VEC_COLUMNS
+};
 
 struct chunk {
     struct decoded w;
@@ -40,24 +47,32 @@ static void chunk_store(const q8k_backend_product *p, const struct extent *e, si
     }
 }
 
+/* Block i of the rows from r on that are decoded together. */
+ALWAYS_INLINE void chunk_block(const struct format *f, struct form form, const q8k_backend_product *p,
+                               const struct extent *e, size_t i, unsigned r, struct chunk *c) {
+    const unsigned rows = e->rows - r < DECODED_ROWS ? e->rows - r : DECODED_ROWS;
+    const unsigned padded = (rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS * VEC_TILE_ROWS;
+    const uint8_t *first = (const uint8_t *)p->weights + (e->row + r) * p->weights_stride + i * f->block_bytes;
+    const uint8_t *x = (const uint8_t *)p->prepared + panel_offset(form, p->batch, i, e->panel);
+    const struct ahead ahead = {first + f->block_bytes, p->weights_stride, rows};
+    for (unsigned j = 0; j < padded; j += TILE_ROWS) {
+        const uint8_t *blocks[TILE_ROWS], *next[TILE_ROWS];
+        tile_blocks(first, p->weights_stride, rows, j, blocks);
+        tile_blocks(first, p->weights_stride, rows, j + TILE_ROWS, next);
+        for (unsigned k = 0; k < TILE_ROWS; k++)
+            prefetch_block(f, next[k]);
+        decode_rows(f, form, blocks, &c->w, j);
+    }
+    panel_tiles(f, form, &c->w, padded, e->panels, x, ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
+}
+
 ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const q8k_backend_product *p,
                                  const struct extent *e) {
     struct chunk c;
-    const unsigned padded = (e->rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS * VEC_TILE_ROWS;
     memset(c.sums, 0, e->panels * sizeof c.sums[0]);
-    for (size_t i = 0; i < p->blocks; i++) {
-        const uint8_t *first = (const uint8_t *)p->weights + e->row * p->weights_stride + i * f->block_bytes;
-        for (unsigned r = 0; r < padded; r += TILE_ROWS) {
-            const uint8_t *blocks[TILE_ROWS];
-            tile_blocks(first, p->weights_stride, e->rows, r, blocks);
-            decode_rows(f, blocks, &c.w, r);
-            for (unsigned j = 0; j < TILE_ROWS; j++)
-                prefetch_next(f, blocks[j]);
-        }
-        panel_tiles(f, form.limbs, &c.w, padded, e->panels,
-                    (const uint8_t *)p->prepared + panel_offset(form.limbs, p->batch, i, e->panel), c.sums[0][0],
-                    CHUNK_ROWS * VEC_COLUMNS);
-    }
+    for (size_t i = 0; i < p->blocks; i++)
+        for (unsigned r = 0; r < e->rows; r += DECODED_ROWS)
+            chunk_block(f, form, p, e, i, r, &c);
     for (unsigned i = 0; i < e->panels; i++)
         chunk_store(p, e, (e->panel + i) * VEC_COLUMNS, p->batch - (e->panel + i) * VEC_COLUMNS, c.sums[i]);
 }
