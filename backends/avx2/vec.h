@@ -13,6 +13,8 @@
 
 #ifdef __AVXVNNI__
 #define Q8K_VOCABULARY avxvnni
+#define VEC_BYTES
+#define VEC_EACH_BYTES_ROW(X) X(0) X(1) X(2)
 #else
 #define Q8K_VOCABULARY avx2
 #endif
@@ -195,12 +197,15 @@ ALWAYS_INLINE vec_ints ints_pair(const int16_t *p) {
     return _mm256_set1_epi32(pair);
 }
 
+/* The last instruction in assembly: else gcc 12 moves every sum to another register and to the stack in each step. */
 ALWAYS_INLINE vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
 #ifdef __AVXVNNI__
-    return _mm256_dpwssd_avx_epi32(sum, a, b);
+    __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
 #else
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+    __m256i product = _mm256_madd_epi16(a, b);
+    __asm__("vpaddd %1, %0, %0" : "+x"(sum) : "x"(product));
 #endif
+    return sum;
 }
 
 /* Rows 0 and 1, rows 2 and 3. */
@@ -285,10 +290,61 @@ ALWAYS_INLINE vec_four quad_min_sums(vec_quad v, const int16_t *entries) {
     return _mm_cvtepi32_ps(_mm_shuffle_epi32(_mm256_castsi256_si128(sums), 0xd8));
 }
 
-ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+ALWAYS_INLINE __m128i avx2_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     __m256i four = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    return _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1)));
+    return _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
 }
+
+ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    return _mm_cvtepi32_ps(avx2_four(a, b, c, d));
+}
+
+#ifdef VEC_BYTES
+
+ALWAYS_INLINE vec_bytes vec_load(const uint8_t *p) {
+    return avx2_load(p);
+}
+
+ALWAYS_INLINE vec_ints bytes_dot(vec_ints sum, vec_bytes a, vec_bytes b) {
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+}
+
+ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsigned k) {
+    int64_t scales;
+    memcpy(&scales, eight, sizeof scales);
+#define AVX2_PAIR(weight)                                                                                              \
+    ((int64_t)0x8080800080808000 + (int64_t)((k + (weight)) / group) + ((int64_t)((k + (weight) + 4) / group) << 32))
+    __m256i order = _mm256_setr_epi64x(AVX2_PAIR(0), AVX2_PAIR(8), AVX2_PAIR(16), AVX2_PAIR(24));
+#undef AVX2_PAIR
+    return _mm256_shuffle_epi8(_mm256_set1_epi64x(scales), order);
+}
+
+ALWAYS_INLINE void ints_store_four(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    _mm_store_si128((__m128i *)(void *)p, avx2_four(a, b, c, d));
+}
+
+ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
+    return _mm256_mullo_epi32(a, b);
+}
+
+ALWAYS_INLINE vec_ints ints_word(const void *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+
+ALWAYS_INLINE vec_ints ints_all(int16_t n) {
+    return _mm256_set1_epi16(n);
+}
+
+ALWAYS_INLINE void bytes_widen(const int8_t from[16], int32_t *to) {
+    __m128i bytes = avx2_load_16(from);
+    _mm256_store_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi32(bytes));
+    _mm256_store_si256((__m256i *)(void *)(to + 8), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)));
+}
+
+#endif
 
 ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
     _mm256_store_si256((__m256i *)(void *)p, v);
@@ -299,7 +355,8 @@ ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
 }
 
 ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
-    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_load_si256((const __m256i *)(const void *)p), _mm256_set1_epi32(n)));
+    return _mm256_cvtepi32_ps(
+        _mm256_sub_epi32(_mm256_load_si256((const __m256i *)(const void *)p), _mm256_set1_epi32(n)));
 }
 
 ALWAYS_INLINE vec_floats floats_set(float x) {

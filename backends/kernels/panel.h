@@ -45,8 +45,7 @@ ALWAYS_INLINE void decode_bytes(const struct format *f, const uint8_t *const *bl
             for (unsigned k = first; k < first + f->span; k += VEC_WEIGHTS) {
                 vec_pair products = scaled_quants(f, blocks[i], h, i, k);
                 vec_store((uint8_t *)w->products[r + i] + k, f->quants(blocks[i], k));
-                sums[i] = ints_dot(ints_dot(sums[i], products.first, all_128), products.second,
-                                   all_128);
+                sums[i] = ints_dot(ints_dot(sums[i], products.first, all_128), products.second, all_128);
             }
         }
         ints_store_four(w->excess[first / f->span] + r, sums[0], sums[1], sums[2], sums[3]);
@@ -95,7 +94,7 @@ ALWAYS_INLINE void tile_sums(unsigned streams, const int16_t *w, const int16_t *
                              struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
-    pair = ints_pair(w + r * DECODED_STRIDE + 2 * p);                                                                             \
+    pair = ints_pair(w + r * DECODED_STRIDE + 2 * p);                                                                  \
     a##r = ints_dot(a##r, pair, a);                                                                                    \
     if (streams == 2)                                                                                                  \
         b##r = ints_dot(b##r, pair, b);
@@ -139,8 +138,7 @@ enum { BYTES_ROWS = VEC_TILE_ROWS / 2 };
 /* BYTES_ROWS rows of quants times one panel or two, over a span of `groups` groups. The sums of row r of a panel go to
  * out[(VEC_TILE_ROWS * panel + r) * VEC_COLUMNS]. */
 ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q, const int32_t *scales,
-                              const uint8_t *x0, const uint8_t *x1, unsigned groups,
-                              int32_t *out) {
+                              const uint8_t *x0, const uint8_t *x1, unsigned groups, int32_t *out) {
 #define BYTES_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define BYTES_CLEAR(r) vec_ints c##r = ints_zero(), d##r = c##r;
 #define BYTES_STEP(r)                                                                                                  \
@@ -181,9 +179,9 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
 }
 
 #define TILE_BYTES(panels, group)                                                                                      \
-    static __attribute__((noinline)) void tile_bytes_##panels##_##group(                                               \
-        const uint8_t *q, const int32_t *scales, const uint8_t *x0, const uint8_t *x1, unsigned groups,                \
-        int32_t *out) {                                                                                                \
+    static __attribute__((noinline)) void tile_bytes_##panels##_##group(const uint8_t *q, const int32_t *scales,       \
+                                                                        const uint8_t *x0, const uint8_t *x1,          \
+                                                                        unsigned groups, int32_t *out) {               \
         tile_bytes(panels, group, q, scales, x0, x1, groups, out);                                                     \
     }
 TILE_BYTES(1, 8)
@@ -200,10 +198,10 @@ ALWAYS_INLINE void tile_span_bytes(const struct format *f, unsigned panels, cons
     for (unsigned half = 0; half < VEC_TILE_ROWS; half += BYTES_ROWS) {
         const uint8_t *row = (const uint8_t *)w->products[r + half];
         const int32_t *scales = (const int32_t *)(const void *)(row + DECODED_SCALES) + k / f->group;
-        (panels == 2 ? f->group == 8    ? tile_bytes_2_8
-                       : f->group == 16 ? tile_bytes_2_16
-                                        : tile_bytes_2_32
-         : f->group == 8 ? tile_bytes_1_8
+        (panels == 2      ? f->group == 8    ? tile_bytes_2_8
+                            : f->group == 16 ? tile_bytes_2_16
+                                             : tile_bytes_2_32
+         : f->group == 8  ? tile_bytes_1_8
          : f->group == 16 ? tile_bytes_1_16
                           : tile_bytes_1_32)(row + k, scales, x0, x1, f->span / f->group, out->sums[0][half]);
     }
@@ -228,8 +226,8 @@ ALWAYS_INLINE vec_floats exact_floats(unsigned limbs, const struct term *term, u
     return floats_fma(floats_from_ints(first), floats_set(4096.0f), floats_from_ints(term->sums->sums[1][r]));
 }
 
-ALWAYS_INLINE vec_floats add_term(unsigned limbs, const struct term *term, unsigned stream, unsigned r,
-                                  vec_floats step, vec_floats sum) {
+ALWAYS_INLINE vec_floats add_term(unsigned limbs, const struct term *term, unsigned stream, unsigned r, vec_floats step,
+                                  vec_floats sum) {
     vec_floats t = term->total != NULL ? floats_load(term->total) : exact_floats(limbs, term, stream, r);
     return floats_fma(t, floats_multiply(floats_set(term->factor[r]), step), sum);
 }

@@ -309,8 +309,7 @@ static void prepare(const q8k_backend_input *in) {
 #ifdef VEC_TILE_ROWS
     for (; b < end && b / VEC_COLUMNS < panel_count(in->batch); b += VEC_COLUMNS)
         for (size_t i = in->block_first; i < last; i++)
-            prepare_panel_block(in, b, i,
-                                (uint8_t *)in->prepared + panel_offset(form, in->batch, i, b / VEC_COLUMNS));
+            prepare_panel_block(in, b, i, (uint8_t *)in->prepared + panel_offset(form, in->batch, i, b / VEC_COLUMNS));
 #endif
     for (; b < end; b++) {
         uint8_t *row = prepared_row(in->prepared, form, in->batch, in->blocks, b);
