@@ -4,6 +4,7 @@
 #include "test_npy.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,29 +200,39 @@ START_TEST(leaves_nothing_when_the_disk_is_full) {
 }
 END_TEST
 
-/* Writes some bytes, then ends by a signal. */
-_Noreturn static void be_interrupted(int number) {
+static void *raise_signal(void *number) {
+    raise(*(const int *)number);
+    return NULL;
+}
+
+/* Writes some bytes, then ends by a signal, which reaches this thread or another. */
+_Noreturn static void be_interrupted(int number, bool elsewhere) {
     output out;
+    pthread_t other;
     char error[OUTPUT_ERROR_BYTES];
     if (!output_open(&out, path, error) || !output_write(&out, "new", 3, error) || count_entries() != 2)
         _exit(EXIT_FAILURE);
-    raise(number);
+    if (!elsewhere)
+        raise(number);
+    else if (pthread_create(&other, NULL, raise_signal, &number) == 0)
+        pthread_join(other, NULL);
     _exit(EXIT_SUCCESS);
 }
 
 START_TEST(leaves_nothing_when_interrupted) {
     static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+    const int number = signals[_i / 2];
     int status;
     file_write(path, "old", 3);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
-        signal(signals[_i], SIG_DFL);
-        be_interrupted(signals[_i]);
+        signal(number, SIG_DFL);
+        be_interrupted(number, _i % 2 != 0);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFSIGNALED(status));
-    ck_assert_int_eq(WTERMSIG(status), signals[_i]);
+    ck_assert_int_eq(WTERMSIG(status), number);
     ck_assert_int_eq(count_entries(), 1);
     expect_content(path, "old");
 }
@@ -268,7 +279,7 @@ TCase *tcase_npy_write(void) {
     tcase_add_test(write, takes_a_name_without_folder);
     tcase_add_test(write, refuses_what_is_no_file);
     tcase_add_test(write, leaves_nothing_when_the_disk_is_full);
-    tcase_add_loop_test(write, leaves_nothing_when_interrupted, 0, 3);
+    tcase_add_loop_test(write, leaves_nothing_when_interrupted, 0, 6);
     tcase_add_test(write, goes_on_when_signals_are_ignored);
     tcase_add_test(write, restores_signals_and_can_be_given_up);
     return write;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "command.h"
 
 #include <stdio.h>
@@ -9,7 +8,6 @@
 #endif
 
 #include "escape.h"
-#include "output.h"
 
 /* One product, while it is computed. */
 typedef struct product {
@@ -37,20 +35,6 @@ static bool choose_threads(const command_arguments *arguments, product *p) {
 #endif
     p->parts = arguments->parts > 0 ? arguments->parts : (size_t)p->threads;
     return true;
-}
-
-/* Makes OpenMP start its threads while signals are blocked, which they inherit: the signals that remove a temporary
- * file must reach the thread that writes it. */
-static void start_threads(const product *p) {
-    (void)p;
-#ifdef _OPENMP
-    int started = 0;
-    sigset_t previous;
-    output_block_signals(&previous);
-#pragma omp parallel num_threads(p->threads) reduction(+ : started)
-    started++;
-    pthread_sigmask(SIG_SETMASK, &previous, NULL);
-#endif
 }
 
 static void keep_error(product *p, q8k_status status) {
@@ -93,7 +77,6 @@ static bool multiply(product *p) {
         command_say("no memory for a prepared input of %zu bytes", p->prepared_bytes);
         return false;
     }
-    start_threads(p);
     compute(p);
     free(p->prepared);
     if (p->error[0] != '\0') {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,16 @@ static const int signals[OUTPUT_SIGNALS] = {SIGHUP, SIGINT, SIGTERM};
 /* The file that a signal must remove. It is set before the file is made: its name is random, so removing it can hit
  * nothing else, and no moment is left in which the file is there and unknown. */
 static char *volatile pending;
+static pthread_t writer;
 
+/* A signal may reach any thread. The writer alone removes the file: seen from another thread, it could be about to make
+ * one that was not there yet when its name was removed. */
 static void remove_pending(int signal_number) {
     char *path = pending;
+    if (!pthread_equal(pthread_self(), writer)) {
+        pthread_kill(writer, signal_number);
+        return;
+    }
     if (path != NULL) {
         unlink(path);
     }
@@ -98,6 +106,7 @@ bool output_open(output *out, const char *path, char error[OUTPUT_ERROR_BYTES]) 
         return refuse(error, "no name for a temporary file", errno);
     }
     pending = out->temporary;
+    writer = pthread_self();
     catch_signals(out);
     out->file = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (out->file < 0) {
@@ -140,13 +149,4 @@ void output_abandon(output *out) {
     close(out->file);
     unlink(out->temporary);
     close_output(out);
-}
-
-void output_block_signals(sigset_t *previous) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int i = 0; i < OUTPUT_SIGNALS; i++) {
-        sigaddset(&set, signals[i]);
-    }
-    pthread_sigmask(SIG_BLOCK, &set, previous);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A file that is written under a temporary name in its target's folder and renamed into place, so that the target is
  * either what it was or the whole new file. SIGHUP, SIGINT and SIGTERM, unless they are ignored, remove the temporary
- * file before they end the process. They must reach the thread that writes: other threads keep them blocked. */
+ * file before they end the process, whichever thread they reach. */
 #ifndef Q8K_TOOLS_OUTPUT_H
 #define Q8K_TOOLS_OUTPUT_H
 
@@ -18,7 +18,7 @@ typedef struct output {
     struct sigaction previous[OUTPUT_SIGNALS];
 } output;
 
-/* One output can be open at a time. On failure there is nothing to clean up; `error` receives one line without the
+/* One output can be open at a time, and only the thread that opens it uses it. On failure there is nothing to clean up; `error` receives one line without the
  * path. The target may be missing or a regular file, not anything else: a device would be replaced by a file. */
 bool output_open(output *out, const char *path, char error[OUTPUT_ERROR_BYTES]);
 
@@ -30,9 +30,5 @@ bool output_finish(output *out, char error[OUTPUT_ERROR_BYTES]);
 
 /* Gives the file up. */
 void output_abandon(output *out);
-
-/* Blocks the signals above in the calling thread; threads that it starts inherit that. `previous` is for
- * pthread_sigmask(), to undo it. */
-void output_block_signals(sigset_t *previous);
 
 #endif
