@@ -43,6 +43,24 @@ openblas() {
     export LD_LIBRARY_PATH=$PWD${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 }
 
+# gnuplot_is LINE...: a program of these lines is the gnuplot that q8k finds.
+gnuplot_is() {
+    mkdir -p programs
+    printf '%s\n' '#!/bin/sh' "$@" >programs/gnuplot
+    chmod +x programs/gnuplot
+    export PATH=$PWD/programs:$PATH
+}
+
+# without_gnuplot: all that is on PATH, but no gnuplot.
+without_gnuplot() {
+    local folder
+    mkdir others
+    while read -rd: folder; do
+        find "$folder/" -mindepth 1 -maxdepth 1 ! -name gnuplot -exec ln -sft others {} + 2>/dev/null || :
+    done <<<"$PATH:"
+    export PATH=$PWD/others
+}
+
 @test "JSON: every case, with figures that fit each other" {
     cp "$BATS_FILE_TMPDIR/report" .
     "$Q8K_TEST_BUILD/bench_json" <report >cases
@@ -126,6 +144,78 @@ scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
     done
     run -1 --separate-stderr small --ggml $'\a'
     [[ $stderr == *'\x07/libggml-base.so'* ]]
+}
+
+@test "--plot: gnuplot gets a script with every figure, and what it prints is the file" {
+    openblas 0
+    # shellcheck disable=SC2016
+    gnuplot_is 'cat >>script' 'printf "<svg>%s</svg>" "$*"'
+    "$Q8K" bench --quick --repeat 1 --threads 1 --shape 48x512 --batch 2,3,1 --backend scalar --json \
+        --plot "it's\"; \$(touch injected).svg" >report
+    "$Q8K_TEST_BUILD/bench_json" <report >cases
+    [ "$(wc -l <cases)" -eq 48 ]
+    [ "$(cat "it's\"; \$(touch injected).svg")" = '<svg>-d</svg>' ]
+    [ ! -e injected ]
+    # Two panels, each with four formats of three precisions and their peers.
+    [ "$(grep -c '^plot ' script)" -eq 2 ]
+    [ "$(grep -c '^[0-9].*%"$' script)" -eq 24 ]
+    [ "$(grep -c '^[0-9].* NaN ' script)" -eq \
+        "$(grep -E ' float .* batch (1 .*cold|3 )' cases | cut -d: -f2 | wc -w)" ]
+    for text in 'backend scalar, weights 48 x 512, 1 thread' 'Batch 1: GB/s' 'Batch 3: GFLOP/s' 'libq8k byte' \
+        'decode + plain loops'; do
+        grep -qF "$text" script
+    done
+    run ! grep -q -e 'Batch 2' -e ggml -e injected script
+}
+
+@test "--plot: a picture by gnuplot itself" {
+    command -v gnuplot >/dev/null || skip 'gnuplot is not installed'
+    openblas 0
+    small --batch 1,7 --plot picture.svg >table 2>err
+    [ ! -s err ]
+    head -n 3 picture.svg | grep -q '<svg'
+    grep -qx '</svg>' picture.svg
+    for text in 'Batch 1: ' 'Batch 7: ' q8_k 'libq8k half' 'OpenBLAS on float32'; do
+        grep -q ">$text" picture.svg
+    done
+    [ "$(grep -c '>[0-9]*%<' picture.svg)" -eq 6 ]
+    grep -q '^scalar ' table
+}
+
+@test "--plot without gnuplot is an error before anything is measured" {
+    without_gnuplot
+    run -1 --separate-stderr small --batch 2 --plot picture.svg
+    [ -z "$output" ]
+    [ "$stderr" = 'q8k bench: --plot needs gnuplot, which cannot be run: No such file or directory' ]
+    [ ! -e picture.svg ]
+}
+
+@test "--plot with a gnuplot that fails leaves the file as it was" {
+    echo old >picture.svg
+    gnuplot_is 'echo "no such terminal" >&2' 'exit 3'
+    run -1 --separate-stderr small --batch 2 --plot picture.svg
+    [ -z "$output" ]
+    [[ $stderr == *'q8k bench: gnuplot failed with exit status 3' ]]
+    # This one fails when it is to draw.
+    gnuplot_is 'echo "<svg>"' '! grep -q plot'
+    run -1 --separate-stderr small --batch 2 --plot picture.svg
+    [[ $output == *' Limits of this machine'* ]]
+    [[ $stderr == *'q8k bench: gnuplot failed with exit status 1' ]]
+    # shellcheck disable=SC2016
+    gnuplot_is 'kill -KILL $$'
+    run -1 --separate-stderr small --batch 2 --plot picture.svg
+    [[ $stderr == *'q8k bench: gnuplot was ended by signal 9' ]]
+    [ "$(cat picture.svg)" = old ]
+    [ "$(find . -name '.q8k-*')" = '' ]
+}
+
+@test "--plot: a file that cannot be written is an error before anything is measured" {
+    gnuplot_is 'cat'
+    for name in none/picture.svg "$PWD" /dev/null ''; do
+        run -1 --separate-stderr small --batch 2 --plot "$name"
+        [ -z "$output" ]
+        [[ $stderr == "q8k bench: --plot: $name: cannot "* ]]
+    done
 }
 
 @test "wrong lists name their limits" {

@@ -57,7 +57,9 @@ static bench_plan make_plan(const command_arguments *arguments) {
                                                        : ROUNDS,
                        .window = arguments->quick ? quick_window : window,
                        .deadline = arguments->quick ? bench_now() + quick_seconds : 0,
-                       .ggml = arguments->ggml};
+                       .ggml = arguments->ggml,
+                       .json = arguments->json,
+                       .plot = arguments->plot};
     for (size_t i = 0; i < q8k_format_count() && plan.format_count < BENCH_FORMATS; i++) {
         if (arguments->format == 0 || arguments->format == q8k_format_at(i)) {
             plan.formats[plan.format_count++] = q8k_format_at(i);
@@ -144,7 +146,7 @@ static int bench_run(const command_arguments *arguments, const q8k_context *cont
     bench b = {.blas = NULL};
     int status = EXIT_FAILURE;
     if (prepare(&b, context, &plan) && bench_measure(&b.tasks, &plan)) {
-        status = bench_report(&b.tasks, &plan, &b.data, arguments->json);
+        status = bench_report(&b.tasks, &plan, &b.data);
     }
     bench_tasks_free(&b.tasks);
     bench_ggml_close(b.ggml);
@@ -165,6 +167,9 @@ static int run(const command_arguments *arguments) {
         }
     }
 #endif
+    if (arguments->plot != NULL && !bench_plot_ready(arguments->plot)) {
+        return EXIT_FAILURE;
+    }
     if (q8k_context_create(&context, &options) != Q8K_OK) {
         return command_fail("%s", q8k_last_error());
     }
@@ -181,8 +186,10 @@ const command command_bench = {
             "costs. Batch 1 is measured on weights that stream from memory (cold) and on a matrix that stays in the\n"
             "caches. Preparing the activations is part of every time. A ratio is a peer's time by the library's.\n"
             "OpenBLAS is a peer where libopenblas.so.0 is installed. A peer with a wrong product is left out.\n"
-            "--quick: batches 1 and 512, 2048x2048. The manual, q8k(1), explains the columns and the JSON object.\n",
+            "--quick: batches 1 and 512, 2048x2048. --plot: batch 1 and the largest, on the most threads; gnuplot is\n"
+            "looked for before anything is measured. The manual, q8k(1), explains the columns and the JSON object.\n",
     .options = OPTION_ONE_FORMAT | OPTION_ONE_PRECISION | OPTION_BACKEND | OPTION_SHAPE | OPTION_BATCHES |
-               OPTION_THREAD_LIST | OPTION_PARTS | OPTION_REPEAT | OPTION_QUICK | OPTION_GGML | OPTION_JSON,
+               OPTION_THREAD_LIST | OPTION_PARTS | OPTION_REPEAT | OPTION_QUICK | OPTION_GGML | OPTION_JSON |
+               OPTION_PLOT,
     .run = run,
 };

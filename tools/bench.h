@@ -26,6 +26,8 @@ typedef struct bench_plan {
     double deadline;  /* when to end, by bench_now(), if everything was measured once; 0: never */
     size_t rotated;   /* bytes of weights of one kind that are read in turn */
     const char *ggml; /* folder; NULL: none */
+    bool json;        /* print that, else the table */
+    const char *plot; /* file; NULL: none */
 } bench_plan;
 
 /* ------------------------------------------------------------------------------------------------- operands --- */
@@ -152,7 +154,10 @@ bool bench_check_peers(bench_tasks *tasks, bench_data *data);
 
 /* ------------------------------------------------------------------------------------------------- the report --- */
 
-/* Prints it. */
-int bench_report(const bench_tasks *tasks, const bench_plan *plan, const bench_data *data, bool as_json);
+/* Whether a picture could be drawn and written to that file; else says what is wrong. */
+bool bench_plot_ready(const char *path);
+
+/* Prints the report, then draws the picture if one is wanted. Returns an exit status. */
+int bench_report(const bench_tasks *tasks, const bench_plan *plan, const bench_data *data);
 
 #endif

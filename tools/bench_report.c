@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The JSON object, and the table for people, which is printed from it, so that they cannot differ. */
+/* The JSON object, and the table and the picture for people, which are made from it, so that they cannot differ. */
 #define _GNU_SOURCE
 #include "bench.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "bench_report.h"
 
 enum { LIMITS = 5, DIGITS = 6 };
 
@@ -121,14 +122,6 @@ static json_t *describe(const bench_tasks *tasks, const bench_plan *plan, const 
 
 /* ---- the table ---- */
 
-static const char *text_at(const json_t *object, const char *key) {
-    return json_string_value(json_object_get(object, key));
-}
-
-static double number_at(const json_t *object, const char *key) {
-    return json_number_value(json_object_get(object, key));
-}
-
 static void print_limits(const json_t *report) {
     const char *key, *threads;
     json_t *by_threads, *rate;
@@ -199,17 +192,18 @@ static void print_report(const json_t *report) {
     json_decref(peers);
 }
 
-int bench_report(const bench_tasks *tasks, const bench_plan *plan, const bench_data *data, bool as_json) {
+int bench_report(const bench_tasks *tasks, const bench_plan *plan, const bench_data *data) {
     json_t *report = describe(tasks, plan, data);
     if (report == NULL) {
         return command_fail("no memory for the report");
     }
-    if (as_json) {
+    if (plan->json) {
         json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
         putchar('\n');
     } else {
         print_report(report);
     }
+    bool good = plan->plot == NULL || bench_plot(report, plan->plot);
     json_decref(report);
-    return EXIT_SUCCESS;
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

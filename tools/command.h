@@ -39,7 +39,8 @@ enum {
     OPTION_THREAD_LIST = 4096,
     OPTION_REPEAT = 8192,
     OPTION_QUICK = 16384,
-    OPTION_GGML = 32768
+    OPTION_GGML = 32768,
+    OPTION_PLOT = 65536
 };
 
 /* The command line of a subcommand; what was not given has the value in brackets. */
@@ -59,6 +60,7 @@ typedef struct command_arguments {
     size_t repeat;           /* [0] */
     bool quick;              /* [false] */
     const char *ggml;        /* [NULL] */
+    const char *plot;        /* [NULL] */
 } command_arguments;
 
 typedef struct command {

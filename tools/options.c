@@ -10,7 +10,7 @@
 
 #include "escape.h"
 
-enum { OPTION_HELP = 128, OPTION_COUNT = 16, SHOWN_BYTES = 256, LIST_BYTES = 256 };
+enum { OPTION_HELP = 128, OPTION_COUNT = 17, SHOWN_BYTES = 256, LIST_BYTES = 256 };
 
 static const struct {
     unsigned bit;
@@ -30,6 +30,7 @@ static const struct {
     {OPTION_REPEAT, "repeat", "N", "measure everything N times [7]"},
     {OPTION_QUICK, "quick", NULL, "end within 40 seconds: fewer batches, a smaller matrix"},
     {OPTION_GGML, "ggml", "DIR", "the folder of ggml's shared libraries, as a peer"},
+    {OPTION_PLOT, "plot", "FILE.svg", "draw the figures too, with gnuplot"},
     {OPTION_JSON, "json", NULL, "print one JSON object"},
     {OPTION_HELP, "help", NULL, "print this help"},
 };
@@ -80,7 +81,7 @@ static void print_help(const command *self) {
             char left[32];
             snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value ? " " : "",
                      options[i].value ? options[i].value : "");
-            printf("  %-16s  %s\n", left, options[i].help);
+            printf("  %-17s  %s\n", left, options[i].help);
         }
     }
     if (self->options & (OPTION_FORMAT | OPTION_ONE_FORMAT)) {
@@ -168,6 +169,9 @@ static bool take_option(unsigned bit, command_arguments *arguments) {
         return true;
     case OPTION_GGML:
         arguments->ggml = optarg;
+        return true;
+    case OPTION_PLOT:
+        arguments->plot = optarg;
         return true;
     default: /* OPTION_JSON */
         arguments->json = true;

@@ -65,7 +65,7 @@ static bool refuse(char error[OUTPUT_ERROR_BYTES], const char *what, int number)
 static char *resolve(const char *path, char error[OUTPUT_ERROR_BYTES]) {
     struct stat status;
     if (stat(path, &status) != 0) {
-        char *copy = errno == ENOENT && lstat(path, &status) != 0 ? strdup(path) : NULL;
+        char *copy = errno == ENOENT && *path != '\0' && lstat(path, &status) != 0 ? strdup(path) : NULL;
         if (copy == NULL) {
             refuse(error, "cannot be written", errno);
         }
