@@ -191,10 +191,10 @@ ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
     return _mm256_add_epi32(a, b);
 }
 
-ALWAYS_INLINE vec_ints ints_pair(const int16_t *p) {
-    int32_t pair;
-    memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
+ALWAYS_INLINE vec_ints ints_word(const void *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
 }
 
 /* The last instruction in assembly: else gcc 12 moves every sum to another register and to the stack in each step. */
@@ -326,12 +326,6 @@ ALWAYS_INLINE void ints_store_four(int32_t *p, vec_ints a, vec_ints b, vec_ints 
 
 ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
     return _mm256_mullo_epi32(a, b);
-}
-
-ALWAYS_INLINE vec_ints ints_word(const void *p) {
-    int32_t word;
-    memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
 }
 
 ALWAYS_INLINE vec_ints ints_all(int16_t n) {

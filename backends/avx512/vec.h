@@ -260,12 +260,6 @@ ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
     return _mm512_mullo_epi32(a, b);
 }
 
-ALWAYS_INLINE vec_ints ints_word(const void *p) {
-    int32_t word;
-    memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
-}
-
 ALWAYS_INLINE vec_ints ints_all(int16_t n) {
     return _mm512_set1_epi16(n);
 }
@@ -331,10 +325,10 @@ ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
     return _mm512_add_epi32(a, b);
 }
 
-ALWAYS_INLINE vec_ints ints_pair(const int16_t *p) {
-    int32_t pair;
-    memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
+ALWAYS_INLINE vec_ints ints_word(const void *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
 }
 
 ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {

@@ -88,26 +88,33 @@ struct exact {
     _Alignas(64) int32_t sums[2][VEC_TILE_ROWS][VEC_COLUMNS];
 };
 
-/* VEC_TILE_ROWS rows of products times `streams` streams, over `pairs` pairs of k. The sums are variables and not an
- * array, since gcc 12 would store an array's elements in every step of the loop. */
-ALWAYS_INLINE void tile_sums(unsigned streams, const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs,
+/* What a register tile is of: VEC_TILE_ROWS rows and two streams; as many and one; or, so that one stream fills the
+ * registers too, twice as many rows and one. */
+enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
+
+/* Of products, over `pairs` pairs of k. The second stream's sums, or the second half of a tall tile's, are in
+ * out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the
+ * loop. */
+ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs,
                              struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
-    pair = ints_pair(w + r * DECODED_STRIDE + 2 * p);                                                                  \
+    pair = ints_word(w + r * DECODED_STRIDE + 2 * p);                                                                  \
     a##r = ints_dot(a##r, pair, a);                                                                                    \
-    if (streams == 2)                                                                                                  \
+    if (tile == TILE_TALL)                                                                                             \
+        pair = ints_word(w + (VEC_TILE_ROWS + r) * DECODED_STRIDE + 2 * p);                                            \
+    if (tile != TILE_ONE_STREAM)                                                                                       \
         b##r = ints_dot(b##r, pair, b);
 #define TILE_STORE(r)                                                                                                  \
     ints_store(out->sums[0][r], a##r);                                                                                 \
-    if (streams == 2)                                                                                                  \
+    if (tile != TILE_ONE_STREAM)                                                                                       \
         ints_store(out->sums[1][r], b##r);
     VEC_EACH_TILE_ROW(TILE_ZERO)
     for (unsigned p = 0; p < pairs; p++) {
-        vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS), b = streams == 2 ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a;
-        vec_ints pair;
+        vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
+        vec_ints b = tile == TILE_TWO_STREAMS ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a, pair;
         __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-        if (streams == 2)
+        if (tile == TILE_TWO_STREAMS)
             __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
         VEC_EACH_TILE_ROW(TILE_STEP)
     }
@@ -120,41 +127,43 @@ ALWAYS_INLINE void tile_sums(unsigned streams, const int16_t *w, const int16_t *
 }
 
 /* Not inlined: with a caller's constants in registers, gcc 12 spills the sums. */
-static __attribute__((noinline)) void tile_sums_1(const int16_t *w, const int16_t *x0, unsigned pairs,
-                                                  struct exact *out) {
-    tile_sums(1, w, x0, x0, pairs, out);
-}
-
-static __attribute__((noinline)) void tile_sums_2(const int16_t *w, const int16_t *x0, const int16_t *x1,
-                                                  unsigned pairs, struct exact *out) {
-    tile_sums(2, w, x0, x1, pairs, out);
-}
+#define TILE_SUMS(name, tile)                                                                                          \
+    static __attribute__((noinline)) void name(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs, \
+                                               struct exact *out) {                                                    \
+        tile_sums(tile, w, x0, x1, pairs, out);                                                                        \
+    }
+TILE_SUMS(tile_two_streams, TILE_TWO_STREAMS)
+TILE_SUMS(tile_one_stream, TILE_ONE_STREAM)
+TILE_SUMS(tile_tall, TILE_TALL)
+#undef TILE_SUMS
 
 #ifdef VEC_BYTES
 
-/* The rows of a tile of bytes: a group's sums and all groups' sums are in registers. */
+/* The rows of a tile of bytes and two panels: a group's sums and all groups' sums are in registers. */
 enum { BYTES_ROWS = VEC_TILE_ROWS / 2 };
 
-/* BYTES_ROWS rows of quants times one panel or two, over a span of `groups` groups. The sums of row r of a panel go to
- * out[(VEC_TILE_ROWS * panel + r) * VEC_COLUMNS]. */
+/* BYTES_ROWS rows of quants times two panels, or twice as many rows times one, over a span of `groups` groups. The sums of
+ * row r of a panel go to out[(VEC_TILE_ROWS * panel + r) * VEC_COLUMNS]. */
 ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q, const int32_t *scales,
                               const uint8_t *x0, const uint8_t *x1, unsigned groups, int32_t *out) {
+    enum { ROW_BYTES = sizeof(int16_t) * DECODED_STRIDE, ROW_WORDS = ROW_BYTES / sizeof(int32_t) };
 #define BYTES_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define BYTES_CLEAR(r) vec_ints c##r = ints_zero(), d##r = c##r;
 #define BYTES_STEP(r)                                                                                                  \
-    word = ints_word(q + r * sizeof(int16_t) * DECODED_STRIDE + k);                                                    \
+    word = ints_word(q + r * ROW_BYTES + k);                                                                           \
     c##r = bytes_dot(c##r, x, word);                                                                                   \
-    if (panels == 2)                                                                                                   \
-        d##r = bytes_dot(d##r, y, word);
+    if (panels == 1)                                                                                                   \
+        word = ints_word(q + (BYTES_ROWS + r) * ROW_BYTES + k);                                                        \
+    d##r = bytes_dot(d##r, y, word);
 #define BYTES_SCALE(r)                                                                                                 \
-    word = ints_word(scales + r * sizeof(int16_t) * DECODED_STRIDE / sizeof(int32_t) + g);                             \
+    word = ints_word(scales + r * ROW_WORDS + g);                                                                      \
     a##r = ints_add(a##r, ints_multiply(c##r, word));                                                                  \
-    if (panels == 2)                                                                                                   \
-        b##r = ints_add(b##r, ints_multiply(d##r, word));
+    if (panels == 1)                                                                                                   \
+        word = ints_word(scales + (BYTES_ROWS + r) * ROW_WORDS + g);                                                   \
+    b##r = ints_add(b##r, ints_multiply(d##r, word));
 #define BYTES_STORE(r)                                                                                                 \
     ints_store(out + r * VEC_COLUMNS, a##r);                                                                           \
-    if (panels == 2)                                                                                                   \
-        ints_store(out + (VEC_TILE_ROWS + r) * VEC_COLUMNS, b##r);
+    ints_store(out + ((panels == 2 ? VEC_TILE_ROWS : BYTES_ROWS) + r) * VEC_COLUMNS, b##r);
     VEC_EACH_BYTES_ROW(BYTES_ZERO)
     for (unsigned g = 0; g < groups; g++) {
         vec_ints word;
@@ -192,18 +201,18 @@ TILE_BYTES(2, 16)
 TILE_BYTES(2, 32)
 #undef TILE_BYTES
 
-/* VEC_TILE_ROWS rows from r on, over the span from k. */
+/* VEC_TILE_ROWS rows from r on and one panel or two, over the span from k. */
 ALWAYS_INLINE void tile_span_bytes(const struct format *f, unsigned panels, const struct decoded *w, unsigned r,
                                    unsigned k, const uint8_t *x0, const uint8_t *x1, struct exact *out) {
-    for (unsigned half = 0; half < VEC_TILE_ROWS; half += BYTES_ROWS) {
-        const uint8_t *row = (const uint8_t *)w->products[r + half];
+    for (unsigned i = 0; i < VEC_TILE_ROWS; i += VEC_TILE_ROWS / panels) {
+        const uint8_t *row = (const uint8_t *)w->products[r + i];
         const int32_t *scales = (const int32_t *)(const void *)(row + DECODED_SCALES) + k / f->group;
         (panels == 2      ? f->group == 8    ? tile_bytes_2_8
                             : f->group == 16 ? tile_bytes_2_16
                                              : tile_bytes_2_32
          : f->group == 8  ? tile_bytes_1_8
          : f->group == 16 ? tile_bytes_1_16
-                          : tile_bytes_1_32)(row + k, scales, x0, x1, f->span / f->group, out->sums[0][half]);
+                          : tile_bytes_1_32)(row + k, scales, x0, x1, f->span / f->group, out->sums[0][i]);
     }
 }
 
@@ -243,44 +252,48 @@ ALWAYS_INLINE void flush(unsigned limbs, unsigned terms, const struct term *term
     }
 }
 
-ALWAYS_INLINE void tile_streams(unsigned streams, const int16_t *w, const uint8_t *x0, const uint8_t *x1,
-                                unsigned pairs, struct exact *out) {
-    if (streams == 2)
-        tile_sums_2(w, (const int16_t *)(const void *)x0, (const int16_t *)(const void *)x1, pairs, out);
-    else
-        tile_sums_1(w, (const int16_t *)(const void *)x0, pairs, out);
+ALWAYS_INLINE void tile_products(enum tile tile, const int16_t *w, const uint8_t *x0, const uint8_t *x1, unsigned pairs,
+                                 struct exact *out) {
+    (tile == TILE_TALL ? tile_tall
+     : tile == TILE_ONE_STREAM
+         ? tile_one_stream
+         : tile_two_streams)(w, (const int16_t *)(const void *)x0, (const int16_t *)(const void *)x1, pairs, out);
 }
 
-/* The exact sums of VEC_TILE_ROWS rows from r on over the span from k. */
-ALWAYS_INLINE void tile_span(const struct format *f, struct form form, unsigned panels, const struct decoded *w,
+/* The exact sums of the tile's rows from r on over the span from k. */
+ALWAYS_INLINE void tile_span(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
                              unsigned r, unsigned k, const uint8_t *x0, const uint8_t *x1, struct exact *out) {
     const size_t offset = panel_integers_bytes(form) / BLOCK * k;
 #ifdef VEC_BYTES
     if (form.bytes) {
-        tile_span_bytes(f, panels, w, r, k, x0 + offset, x1 + offset, out);
+        tile_span_bytes(f, tile == TILE_TWO_STREAMS ? 2 : 1, w, r, k, x0 + offset, x1 + offset, out);
         return;
     }
 #endif
-    tile_streams(form.limbs * panels, w->products[r] + k, x0 + offset, x1 + offset, f->span / 2, out);
+    tile_products(tile, w->products[r] + k, x0 + offset, x1 + offset, f->span / 2, out);
 }
 
-/* One block of VEC_TILE_ROWS decoded rows from r on, and of one panel, or two with one limb. The sums of a panel begin
- * at sums[panel * stride]. */
-ALWAYS_INLINE void panel_block(const struct format *f, struct form form, unsigned panels, const struct decoded *w,
+/* One block of a tile's decoded rows from r on, and of its panels: two if it is of two streams that are not one panel's
+ * limbs. The sums of a panel begin at sums[panel * stride]. */
+ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
                                unsigned r, const uint8_t *x, float *sums, size_t stride) {
     struct exact spans, mins;
+    const unsigned panels = tile == TILE_TWO_STREAMS && form.limbs == 1 ? 2 : 1;
+    const unsigned halves = tile == TILE_TALL ? 2 : 1;
     const uint8_t *x1 = x + (form.limbs == 2 ? panel_limb_bytes(form) : panel_block_bytes(form));
     const float *step = (const float *)(const void *)(x + panel_limb_bytes(form) * form.limbs);
     const size_t entries = panel_integers_bytes(form), next = panel_block_bytes(form) / sizeof(float);
     if (f->min == MIN_GROUP_32)
-        tile_streams(form.limbs * panels, w->products[r] + BLOCK, x + entries, x1 + entries, MIN_ENTRIES / 2, &mins);
+        tile_products(tile, w->products[r] + BLOCK, x + entries, x1 + entries, MIN_ENTRIES / 2, &mins);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
-        tile_span(f, form, panels, w, r, k, x, x1, &spans);
-        for (unsigned i = 0; i < panels; i++) {
-            const float *total = f->min == MIN_BLOCK ? step + i * next + VEC_COLUMNS : NULL;
-            const struct term terms[2] = {{&spans, form.bytes ? w->excess[k / f->span] + r : NULL, NULL, w->d + r},
-                                          {&mins, NULL, total, w->min_factor + r}};
-            flush(form.limbs, f->min == MIN_NONE ? 1 : 2, terms, i, step + i * next, sums + i * stride);
+        tile_span(f, form, tile, w, r, k, x, x1, &spans);
+        for (unsigned i = 0; i < panels * halves; i++) {
+            const unsigned panel = i / halves, row = r + i % halves * VEC_TILE_ROWS;
+            const float *total = f->min == MIN_BLOCK ? step + panel * next + VEC_COLUMNS : NULL;
+            const struct term terms[2] = {{&spans, form.bytes ? w->excess[k / f->span] + row : NULL, NULL, w->d + row},
+                                          {&mins, NULL, total, w->min_factor + row}};
+            flush(form.limbs, f->min == MIN_NONE ? 1 : 2, terms, i, step + panel * next,
+                  sums + panel * stride + row * VEC_COLUMNS);
         }
     }
 }
@@ -310,10 +323,15 @@ ALWAYS_INLINE void panel_tiles(const struct format *f, struct form form, const s
     for (unsigned i = 0; i < panels; i += i < 2 * pairs ? 2 : 1)
         for (unsigned r = 0; r < rows; r += VEC_TILE_ROWS) {
             prefetch_share(f, &ahead, tiles);
-            if (i < 2 * pairs)
-                panel_block(f, form, 2, w, r, x + i * bytes, sums + i * stride + r * VEC_COLUMNS, stride);
-            else
-                panel_block(f, form, 1, w, r, x + i * bytes, sums + i * stride + r * VEC_COLUMNS, stride);
+            if (i < 2 * pairs || form.limbs == 2) {
+                panel_block(f, form, TILE_TWO_STREAMS, w, r, x + i * bytes, sums + i * stride, stride);
+            } else if (r + 2 * VEC_TILE_ROWS <= rows && !form.bytes) {
+                panel_block(f, form, TILE_TALL, w, r, x + i * bytes, sums + i * stride, stride);
+                prefetch_share(f, &ahead, tiles);
+                r += VEC_TILE_ROWS;
+            } else {
+                panel_block(f, form, TILE_ONE_STREAM, w, r, x + i * bytes, sums + i * stride, stride);
+            }
         }
 }
 
