@@ -8,7 +8,7 @@
  *
  *   layout  constants NAME_BLOCK_BYTES, NAME_GGUF_TYPE (-1: none), NAME_D and NAME_DMIN (where those fields are; -1:
  *           nowhere), NAME_SPAN (weights whose products are summed as one exact integer), NAME_PRODUCT_MAX (the
- *           largest |scale * q|), NAME_MIN_MAX (the largest min; 0: no min term). Anyone may include it.
+ *           largest |scale * q|), NAME_UNSIGNED_MAX (the largest q where none is negative, else 0), NAME_MIN_MAX (the largest min; 0: no min term). Anyone may include it.
  *   traits  a `struct format` of functions that take a block apart in the words of a vector vocabulary (vec.h).
  *           Compiled only where a vocabulary was included first, and written once for all of them.
  *
@@ -26,12 +26,14 @@ enum { BLOCK = 256 };
 enum { LIMB_MAX = 4095 };
 
 /* Sums of a span must fit int32, whatever the block and the activations hold. */
-#define FORMAT_CHECK_BOUNDS(NAME)                                                                                      \
-    _Static_assert((int64_t)NAME##_SPAN * NAME##_PRODUCT_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of products");        \
-    _Static_assert((int64_t)BLOCK * NAME##_MIN_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of mins");                      \
-    _Static_assert(NAME##_PRODUCT_MAX <= INT16_MAX, "product of scale and quant as int16");                            \
-    /* kernels/prepare.h: a group's sum, at most 32 * 4095, as two digits of base 256. */                              \
-    _Static_assert(256 * NAME##_MIN_MAX <= INT16_MAX, "256 * min as int16");                                           \
+#define FORMAT_CHECK_BOUNDS(NAME)                                                                                       \
+    _Static_assert((int64_t)NAME##_SPAN * NAME##_PRODUCT_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of products");         \
+    _Static_assert((int64_t)BLOCK * NAME##_MIN_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of mins");                       \
+    _Static_assert(NAME##_PRODUCT_MAX <= INT16_MAX, "product of scale and quant as int16");                             \
+    /* kernels/vectors.h: four quants without sign times activations of BYTE, as int16 before they meet their scale. */ \
+    _Static_assert(4 * NAME##_UNSIGNED_MAX * 127 <= INT16_MAX, "sum of four products as int16");                        \
+    /* kernels/prepare.h: a group's sum, at most 32 * 4095, as two digits of base 256. */                               \
+    _Static_assert(256 * NAME##_MIN_MAX <= INT16_MAX, "256 * min as int16");                                            \
     _Static_assert((int64_t)8 * NAME##_MIN_MAX * (256 * 512 + 256) < INT64_C(1) << 31, "sum of min entries")
 
 #ifdef Q8K_VOCABULARY

@@ -23,6 +23,7 @@ enum {
     /* 256 products of 128 * 32 with a limb of 4095 would not fit int32. */
     Q6_K_SPAN = 128,
     Q6_K_PRODUCT_MAX = 128 * 32,
+    Q6_K_UNSIGNED_MAX = 0,
     Q6_K_MIN_MAX = 0
 };
 FORMAT_CHECK_BOUNDS(Q6_K);

@@ -4,6 +4,9 @@
  * rows are read together, from end to end. A step of each is decoded in registers, and multiplied there with the same
  * step of as many batch rows as there are registers for their sums; for further batch rows it is decoded once more. A
  * block's sums are reduced together.
+ *
+ * What bounds it, with one batch row and weights in the cache: the ports that multiply. Of int16, a step of 64 weights takes
+ * two multiplications by scales and two for each limb; unpacking goes on beside them. doc/performance.md tells how near it comes. From memory, it is the memory.
  */
 #ifndef Q8K_KERNELS_VECTORS_H
 #define Q8K_KERNELS_VECTORS_H

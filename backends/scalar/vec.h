@@ -6,17 +6,17 @@
  * A vocabulary has these words. VEC_WEIGHTS is how many weights one step takes: 16, 32 or 64.
  *
  *   vec_bytes                        VEC_WEIGHTS bytes
- *   vec_planes(p, period, bits, k)   byte i is p[(k + i) % period] >> bits * ((k + i) / period), with whatever is above
- *                                    the field left in: how K-quants store every field
- *   vec_and(v, mask)                 v & mask
- *   vec_join(low, high, shift)       low | high << shift
+ *   vec_planes(p, period, bits, k, to)
+ *                                    byte i is the field of p[(k + i) % period] that begins at bit bits * ((k + i) /
+ *                                    period), moved to begin at bit `to`, with anything in the other bits: how K-quants
+ *                                    store every field
+ *   vec_and(v, mask), vec_or(v, w)   bit by bit
  *   vec_subtract(v, n)               v - n, modulo 256
  *   vec_store(p, v)                  stores the bytes in the order of the weights
- *   vec_half(p)                      the fp16 at p
- *   vec_products(out, q, scales, group, k)
+ *   vec_products(out, q, scales, group)
  *                                    stores the int16 products of int8 quants and the scales of their groups; scales[0]
- *                                    belongs to weight 0, the quants are those from weight k. In any order of the
- *                                    VEC_WEIGHTS products, but always the same
+ *                                    belongs to the first quant. In any order of the VEC_WEIGHTS products, but always
+ *                                    the same
  *   vec_limb(out, X)                 stores VEC_WEIGHTS int32 as int16, in that order
  *   vec_dots(w, stride, x, count)    four rows of int16, `stride` apart, times one of `count`: each sum exact in int32
  *                                    and then made a float; count is a multiple of 16, and no sum of any of the
@@ -24,24 +24,48 @@
  *   vec_round(x)                     to the nearest integer, ties to even, for |x| < 2^31
  *   vec_round_all(in, factor, X)     vec_round(in[k] * factor) of a block; the product is a float
  *   vec_fma(a, b, c)                 a * b + c, rounded once
- *   vec_four                         four floats, and with them four_load, _store, _set, _multiply, _fma
+ *   vec_four                         four floats, and with them four_load, _store, _set, _multiply, _fma, _negate
+ *   vec_fours                        two of them; fours_from_halves(p, offset): of each of four rows the fp16 at `offset`,
+ *                                    and those behind
+ *   vec_quad                         16 bytes of each of four rows: quad_load(p, offset), quad_store(to, v), quad_or(v, w)
+ *   quad_pick(v, a, b, c, d)         of each row, words of four bytes number a, b, c, d
+ *   quad_shift_right(v, a, b, c, d)  each byte of the first word by a bits, of the second by b, ...; what comes in from
+ *                                    above may be anything
+ *   quad_and(v, a, b, c, d)          each word with its mask
+ *   quad_zip_low(v, w), quad_zip_high(v, w)
+ *                                    of each row, the lower or upper eight bytes of v and w, alternating
+ *   quad_min_entries(v, out, stride) stores the upper eight bytes of each row, which are mins, as prepare.h's entries
  *   VEC_LIMB_DIGITS, VEC_BYTE_DIGITS in a vocabulary that multiplies int8: the digits of base 128 of a limb (2), and of
  *                                    BYTE's activations (1). It also has
  *   vec_digit_dots(q, q_stride, scales, scales_stride, group, x, x_stride, digits, count)
  *                                    four rows of int8 quants times `digits` rows of digits, the uppermost first; each
  *                                    group's sum times its scale; as vec_dots, the sums exact and then made floats
  *
- * A vocabulary whose vectors are wide enough for panels has VEC_TILE_ROWS and the words of panel.h, and instead of
+ * A vocabulary whose vectors are wide enough for panels has VEC_TILE_ROWS, the rows of a register tile, and instead of
  * vec_products and vec_dots:
  *
- *   vec_scaled(q, scales, group, k)  those products as a vec_pair; vec_store_pair(out, pair)
- *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) of the former, ints_zero(),
- *                                    ints_dot(sum, a, b), which adds the products of pairs of int16; ints_four(a, b, c,
- *                                    d): each vector's sum, made a float
+ *   vec_pair                         the products of a step; vec_store_pair(out, pair)
+ *   vec_scaled(q, eight, group, k)   of quants from weight k on, and of those scales that are among `eight`, which begin at
+ *                                    a multiple of eight groups. vec_scaled_unsigned: where the quants have no sign;
+ *                                    vec_scaled_by_unsigned: where the scales have none
+ *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) and ints_all(n) of the former,
+ *                                    ints_word(p): the four bytes at p, repeated; ints_zero(), ints_add, ints_store
+ *   ints_dot(sum, a, b)              adds the products of pairs of int16
+ *   ints_four(a, b, c, d)            each vector's sum, made a float
  *   VEC_STREAMS                      the streams that meet four rows in registers: limbs of batch rows, 2 or 4
- *   ints_mins(mins)                  the entries for the mins of prepare.h; ints_save(p, v) stores them
+ *   quad_min_sums(v, entries)        each row's mins times the entries, summed and made floats
+ *   vec_floats                       VEC_COLUMNS floats: floats_load, _store, _set, _multiply, _fma, _from_ints,
+ *                                    _from_difference (an int32 is subtracted first)
  *   vec_transpose(from, from_stride, to, to_stride)
- *                                    four rows of VEC_COLUMNS floats to VEC_COLUMNS rows of four
+ *                                    a square of VEC_COLUMNS x VEC_COLUMNS words
+ *
+ * One of those that multiplies bytes without sign by bytes with it, and adds four products to an int32, has VEC_BYTES and:
+ *
+ *   bytes_dot(sum, a, b)             such a product; vec_load(p)
+ *   ints_scales(eight, group, k)     the scales of weights from k on as int16, one to each sum of four products
+ *   ints_multiply(a, b)              int32 by int32
+ *   ints_store_four(p, a, b, c, d)   each vector's sum
+ *   bytes_widen(from, to)            16 int8 as int32
  *
  *   VEC_UNROLL                       before a loop over a block's steps, where k must be known to the compiler
  */

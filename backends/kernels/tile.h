@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The register tiles of panels: decoded weight rows times VEC_COLUMNS batch rows or twice as many, exact sums in int32. One
+ * instruction multiplies and adds a pair of a weight row's products, broadcast, with a panel's, in which pairs of k stand
+ * side by side; or four quants with four activations.
+ *
+ * What bounds the loops: the two ports that multiply, which have an instruction in every cycle when nothing stalls; loads
+ * take 14 of their 24 slots in a tile of 12 rows and two streams. Of bytes, each group's multiplication by its scale comes
+ * on top: one in 9, 5 or 3 for groups of 32, 16 or 8.
+ */
+#ifndef Q8K_KERNELS_TILE_H
+#define Q8K_KERNELS_TILE_H
+
+#include "backends/kernels/decode.h"
+
+enum {
+    /* Rows that are decoded together: few enough that what is decoded stays in the first level of caches, however many panels
+     * it meets. A multiple of the rows of every tile. */
+    DECODED_ROWS = 24,
+    /* From one row to the next: ROW, padded so that no store crosses a line. */
+    DECODED_STRIDE = BLOCK + 32
+};
+
+/* A block of each of some rows: products and then the entries for the mins. Where the form has bytes, the products' place is
+ * taken by the quants and, from DECODED_SCALES on, the scales as int32. */
+struct decoded {
+    _Alignas(64) int16_t products[DECODED_ROWS][DECODED_STRIDE];
+    _Alignas(16) float d[DECODED_ROWS], min_factor[DECODED_ROWS];
+    /* With bytes: what the 128 that was added to each activation makes of each span. */
+    _Alignas(16) int32_t excess[2][DECODED_ROWS];
+};
+
+enum { DECODED_SCALES = BLOCK };
+
+#ifdef VEC_BYTES
+
+/* The products are formed here too, but only to be summed. */
+ALWAYS_INLINE void decode_bytes(const struct format *f, const uint8_t *const *blocks, const struct headers *h,
+                                struct decoded *w, unsigned r) {
+    const vec_ints all_128 = ints_all(128);
+    for (unsigned first = 0; first < BLOCK; first += f->span) {
+        vec_ints sums[TILE_ROWS];
+        VEC_UNROLL
+        for (unsigned i = 0; i < TILE_ROWS; i++) {
+            sums[i] = ints_zero();
+            VEC_UNROLL
+            for (unsigned k = first; k < first + f->span; k += VEC_WEIGHTS) {
+                vec_pair products = scaled_quants(f, blocks[i], h, i, k);
+                vec_store((uint8_t *)w->products[r + i] + k, f->quants(blocks[i], k));
+                sums[i] = ints_dot(ints_dot(sums[i], products.first, all_128), products.second, all_128);
+            }
+        }
+        ints_store_four(w->excess[first / f->span] + r, sums[0], sums[1], sums[2], sums[3]);
+    }
+    for (unsigned i = 0; i < TILE_ROWS; i++)
+        for (unsigned g = 0; g < BLOCK / f->group; g += 16)
+            bytes_widen(header_scales(h, f, i, g * f->group),
+                        (int32_t *)(void *)((uint8_t *)w->products[r + i] + DECODED_SCALES) + g);
+}
+
+#endif
+
+/* The blocks of rows r to r + TILE_ROWS - 1. */
+ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const uint8_t *const *blocks,
+                               struct decoded *w, unsigned r) {
+    struct headers h;
+    f->headers(blocks, &h);
+    four_store(w->d + r, h.d);
+    four_store(w->min_factor + r, h.min_factor);
+    if (f->min == MIN_GROUP_32)
+        quad_min_entries(h.fields, w->products[r] + BLOCK, DECODED_STRIDE);
+#ifdef VEC_BYTES
+    if (form.bytes) {
+        decode_bytes(f, blocks, &h, w, r);
+        return;
+    }
+#else
+    (void)form;
+#endif
+    VEC_UNROLL
+    for (unsigned i = 0; i < TILE_ROWS; i++)
+        decode_products(f, blocks[i], &h, i, w->products[r + i]);
+}
+
+/* How far ahead, in bytes, activations are fetched into the second-level cache: a panel of two limbs, or two of one. */
+enum { TILE_AHEAD = 2 * sizeof(int16_t) * ROW * VEC_COLUMNS };
+
+/* Exact sums of a register tile, streams apart. */
+struct exact {
+    _Alignas(64) int32_t sums[2][VEC_TILE_ROWS][VEC_COLUMNS];
+};
+
+/* What a register tile is of: VEC_TILE_ROWS rows and two streams; as many and one; or, so that one stream fills the
+ * registers too, twice as many rows and one. */
+enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
+
+/* Of products, over `pairs` pairs of k. The second stream's sums, or the second half of a tall tile's, are in
+ * out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the
+ * loop. */
+ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs,
+                             struct exact *out) {
+#define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
+#define TILE_STEP(r)                                                                                                   \
+    pair = ints_word(w + r * DECODED_STRIDE + 2 * p);                                                                  \
+    a##r = ints_dot(a##r, pair, a);                                                                                    \
+    if (tile == TILE_TALL)                                                                                             \
+        pair = ints_word(w + (VEC_TILE_ROWS + r) * DECODED_STRIDE + 2 * p);                                            \
+    if (tile != TILE_ONE_STREAM)                                                                                       \
+        b##r = ints_dot(b##r, pair, b);
+#define TILE_STORE(r)                                                                                                  \
+    ints_store(out->sums[0][r], a##r);                                                                                 \
+    if (tile != TILE_ONE_STREAM)                                                                                       \
+        ints_store(out->sums[1][r], b##r);
+    VEC_EACH_TILE_ROW(TILE_ZERO)
+    for (unsigned p = 0; p < pairs; p++) {
+        vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
+        vec_ints b = tile == TILE_TWO_STREAMS ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a, pair;
+        __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+        if (tile == TILE_TWO_STREAMS)
+            __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+        VEC_EACH_TILE_ROW(TILE_STEP)
+    }
+    VEC_EACH_TILE_ROW(TILE_STORE)
+#undef TILE_ZERO
+#undef TILE_STEP
+#undef TILE_STORE
+    /* gcc would otherwise merge the conversions that follow into the loop above, and spill its sums. */
+    __asm__ volatile("" : : "r"(out) : "memory");
+}
+
+/* Not inlined: with a caller's constants in registers, gcc 12 spills the sums. */
+#define TILE_SUMS(name, tile)                                                                                          \
+    static __attribute__((noinline)) void name(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs, \
+                                               struct exact *out) {                                                    \
+        tile_sums(tile, w, x0, x1, pairs, out);                                                                        \
+    }
+TILE_SUMS(tile_two_streams, TILE_TWO_STREAMS)
+TILE_SUMS(tile_one_stream, TILE_ONE_STREAM)
+TILE_SUMS(tile_tall, TILE_TALL)
+#undef TILE_SUMS
+
+#ifdef VEC_BYTES
+
+/* The rows of a tile of bytes and two panels: a group's sums and all groups' sums are in registers. */
+enum { BYTES_ROWS = VEC_TILE_ROWS / 2 };
+
+/* BYTES_ROWS rows of quants times two panels, or twice as many rows times one, over a span of `groups` groups. The sums of
+ * row r of a panel go to out[(VEC_TILE_ROWS * panel + r) * VEC_COLUMNS]. */
+ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q, const int32_t *scales,
+                              const uint8_t *x0, const uint8_t *x1, unsigned groups, int32_t *out) {
+    enum { ROW_BYTES = sizeof(int16_t) * DECODED_STRIDE, ROW_WORDS = ROW_BYTES / sizeof(int32_t) };
+#define BYTES_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
+#define BYTES_CLEAR(r) vec_ints c##r = ints_zero(), d##r = c##r;
+#define BYTES_STEP(r)                                                                                                  \
+    word = ints_word(q + r * ROW_BYTES + k);                                                                           \
+    c##r = bytes_dot(c##r, x, word);                                                                                   \
+    if (panels == 1)                                                                                                   \
+        word = ints_word(q + (BYTES_ROWS + r) * ROW_BYTES + k);                                                        \
+    d##r = bytes_dot(d##r, y, word);
+#define BYTES_SCALE(r)                                                                                                 \
+    word = ints_word(scales + r * ROW_WORDS + g);                                                                      \
+    a##r = ints_add(a##r, ints_multiply(c##r, word));                                                                  \
+    if (panels == 1)                                                                                                   \
+        word = ints_word(scales + (BYTES_ROWS + r) * ROW_WORDS + g);                                                   \
+    b##r = ints_add(b##r, ints_multiply(d##r, word));
+#define BYTES_STORE(r)                                                                                                 \
+    ints_store(out + r * VEC_COLUMNS, a##r);                                                                           \
+    ints_store(out + ((panels == 2 ? VEC_TILE_ROWS : BYTES_ROWS) + r) * VEC_COLUMNS, b##r);
+    VEC_EACH_BYTES_ROW(BYTES_ZERO)
+    for (unsigned g = 0; g < groups; g++) {
+        vec_ints word;
+        VEC_EACH_BYTES_ROW(BYTES_CLEAR)
+        VEC_UNROLL
+        for (unsigned k = 0; k < group; k += 4) {
+            vec_bytes x = vec_load(x0 + k * VEC_COLUMNS), y = panels == 2 ? vec_load(x1 + k * VEC_COLUMNS) : x;
+            VEC_EACH_BYTES_ROW(BYTES_STEP)
+        }
+        VEC_EACH_BYTES_ROW(BYTES_SCALE)
+        q += group;
+        x0 += group * VEC_COLUMNS;
+        x1 += group * VEC_COLUMNS;
+    }
+    VEC_EACH_BYTES_ROW(BYTES_STORE)
+#undef BYTES_ZERO
+#undef BYTES_CLEAR
+#undef BYTES_STEP
+#undef BYTES_SCALE
+#undef BYTES_STORE
+    __asm__ volatile("" : : "r"(out) : "memory");
+}
+
+#define TILE_BYTES(panels, group)                                                                                      \
+    static __attribute__((noinline)) void tile_bytes_##panels##_##group(const uint8_t *q, const int32_t *scales,       \
+                                                                        const uint8_t *x0, const uint8_t *x1,          \
+                                                                        unsigned groups, int32_t *out) {               \
+        tile_bytes(panels, group, q, scales, x0, x1, groups, out);                                                     \
+    }
+TILE_BYTES(1, 8)
+TILE_BYTES(1, 16)
+TILE_BYTES(1, 32)
+TILE_BYTES(2, 8)
+TILE_BYTES(2, 16)
+TILE_BYTES(2, 32)
+#undef TILE_BYTES
+
+#endif
+
+#endif
