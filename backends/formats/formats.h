@@ -8,7 +8,8 @@
  *
  *   layout  constants NAME_BLOCK_BYTES, NAME_GGUF_TYPE (-1: none), NAME_D and NAME_DMIN (where those fields are; -1:
  *           nowhere), NAME_SPAN (weights whose products are summed as one exact integer), NAME_PRODUCT_MAX (the
- *           largest |scale * q|), NAME_UNSIGNED_MAX (the largest q where none is negative, else 0), NAME_MIN_MAX (the largest min; 0: no min term). Anyone may include it.
+ *           largest |scale * q|), NAME_UNSIGNED_MAX (the largest q where none is negative, else 0), NAME_MIN_MAX (the
+ *           largest min; 0: no min term). Anyone may include it.
  *   traits  a `struct format` of functions that take a block apart in the words of a vector vocabulary (vec.h).
  *           Compiled only where a vocabulary was included first, and written once for all of them.
  *
