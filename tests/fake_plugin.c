@@ -9,6 +9,7 @@
  * variant counting: -DFAKE_COUNTING
  * variant early: -DFAKE_EARLY
  * variant some_formats: -DFAKE_SOME_FORMATS
+ * variant wide: -DFAKE_BATCH_STEP=16
  * variant long_table: -DFAKE_LONG_TABLE
  * variant magic: -DFAKE_MAGIC
  * variant abi_up: -DFAKE_ABI_UP
@@ -35,8 +36,15 @@
  * variant wrong_row: -DFAKE_WRONG_ROW
  * variant wrong_batch: -DFAKE_WRONG_BATCH
  * variant wrong_precision: -DFAKE_WRONG_PRECISION
+ * variant wrong_one: -DFAKE_WRONG_SIZE=1
+ * variant wrong_three: -DFAKE_WRONG_SIZE=3
+ * variant wrong_eleven: -DFAKE_WRONG_SIZE=11
+ * variant wrong_chunk: -DFAKE_WRONG_CHUNK
+ * variant wrong_group: -DFAKE_WRONG_GROUP -DFAKE_BATCH_STEP=16
+ * variant wrong_block: -DFAKE_WRONG_BLOCK
  * variant wrong_prepare: -DFAKE_WRONG_PREPARE
  * variant wrong_accumulate: -DFAKE_WRONG_ACCUMULATE
+ * variant wrong_start: -DFAKE_WRONG_START
  * variant wrong_decode: -DFAKE_WRONG_DECODE
  */
 #define _GNU_SOURCE
@@ -49,14 +57,27 @@
 
 #include "tools/definition.h"
 
-enum { BLOCK = 256, ROW_STEP = 3, BATCH_STEP = 2 };
+#ifndef FAKE_BATCH_STEP
+#define FAKE_BATCH_STEP 2
+#endif
+enum { BLOCK = 256, ROW_STEP = 3, BATCH_STEP = FAKE_BATCH_STEP };
 
 /* For what some variants leave out. */
 #define UNUSED __attribute__((unused))
 
-/* The prepared form: the activations as they are, the two rows of a batch step side by side, block by block. */
-static float *prepared_block(const void *prepared, size_t blocks, size_t b, size_t i) {
-    return (float *)(uintptr_t)prepared + ((b / BATCH_STEP * blocks + i) * BATCH_STEP + b % BATCH_STEP) * BLOCK;
+/* What the plugin was made to do: blocks of activations prepared, and met by a weight row in a product. Other plugins
+ * export one symbol; this one's are for the test that counts. */
+Q8K_API size_t fake_prepared_blocks, fake_multiplied_blocks;
+size_t fake_prepared_blocks, fake_multiplied_blocks;
+
+static void count(size_t *counter, size_t blocks) {
+    __atomic_fetch_add(counter, blocks, __ATOMIC_RELAXED);
+}
+
+/* The prepared form: the activations as they are, the rows of a batch step side by side, block by block. */
+static float *prepared_block(const void *prepared, size_t batch, size_t blocks, size_t b, size_t i) {
+    const size_t first = b / BATCH_STEP * BATCH_STEP, width = batch - first < BATCH_STEP ? batch - first : BATCH_STEP;
+    return (float *)(uintptr_t)prepared + (first * blocks + i * width + b - first) * BLOCK;
 }
 
 UNUSED static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t blocks) {
@@ -64,14 +85,15 @@ UNUSED static size_t prepared_bytes(q8k_precision precision, size_t batch, size_
 #ifdef FAKE_LARGE_PREPARED
     return 4096 * batch * blocks + 4097;
 #else
-    return (batch + BATCH_STEP - 1) / BATCH_STEP * BATCH_STEP * blocks * BLOCK * sizeof(float);
+    return batch * blocks * BLOCK * sizeof(float);
 #endif
 }
 
 UNUSED static void prepare(const q8k_backend_input *in) {
+    count(&fake_prepared_blocks, in->batch_count * in->block_count);
     for (size_t b = in->batch_first; b < in->batch_first + in->batch_count; b++)
         for (size_t i = in->block_first; i < in->block_first + in->block_count; i++) {
-            float *block = prepared_block(in->prepared, in->blocks, b, i);
+            float *block = prepared_block(in->prepared, in->batch, in->blocks, b, i);
             memcpy(block, in->input + b * in->input_stride + i * BLOCK, BLOCK * sizeof *block);
 #ifdef FAKE_WRONG_PREPARE
             block[255] = block[254];
@@ -82,15 +104,32 @@ UNUSED static void prepare(const q8k_backend_input *in) {
 static float one_output(q8k_format format, const q8k_backend_product *p, size_t r, size_t b) {
     const uint8_t *row = (const uint8_t *)p->weights + r * p->weights_stride;
     float sum = 0;
+#ifdef FAKE_WRONG_BLOCK
+    const size_t stuck = 1;
+#else
+    const size_t stuck = 0;
+#endif
     for (size_t i = 0; i < p->blocks; i++)
-        sum = definition_accumulate(format, p->precision, 1, row + i * definition_block_bytes(format),
-                                    prepared_block(p->prepared, p->blocks, p->batch_first + b, i), sum);
+        sum = definition_accumulate(format, p->precision, 1, row + (stuck ? 0 : i) * definition_block_bytes(format),
+                                    prepared_block(p->prepared, p->batch, p->blocks, p->batch_first + b, i), sum);
 #ifdef FAKE_WRONG_ROW
     if (r == 13)
         sum += sum * 0x1p-22F;
 #endif
 #ifdef FAKE_WRONG_BATCH
     if (b == 30)
+        sum += sum * 0x1p-22F;
+#endif
+#ifdef FAKE_WRONG_SIZE
+    if (p->batch == FAKE_WRONG_SIZE && b == p->batch - 1)
+        sum += sum * 0x1p-22F;
+#endif
+#ifdef FAKE_WRONG_CHUNK
+    if (r == 48)
+        sum += sum * 0x1p-22F;
+#endif
+#ifdef FAKE_WRONG_GROUP
+    if (b == 128 + 13)
         sum += sum * 0x1p-22F;
 #endif
 #ifdef FAKE_WRONG_PRECISION
@@ -101,6 +140,7 @@ static float one_output(q8k_format format, const q8k_backend_product *p, size_t 
 }
 
 static void matmul(q8k_format format, const q8k_backend_product *p) {
+    count(&fake_multiplied_blocks, p->row_count * p->batch_count * p->blocks);
     for (size_t b = 0; b < p->batch_count; b++)
         for (size_t r = 0; r < p->row_count; r++)
             p->output[b * p->output_stride + r] = one_output(format, p, r, b);
@@ -108,6 +148,9 @@ static void matmul(q8k_format format, const q8k_backend_product *p) {
 
 static void accumulate(q8k_format format, q8k_precision precision, size_t blocks, const void *weights,
                        const float *input, float *sum) {
+#ifdef FAKE_WRONG_START
+    *sum = 0;
+#endif
     *sum = definition_accumulate(format, precision, blocks, weights, input, *sum);
 #ifdef FAKE_WRONG_ACCUMULATE
     if (format == Q8K_FORMAT_Q5_K)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "suites.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static void run_both(const char *variant, outcome *automatic, outcome *forced) {
     folder_remove(folder);
 }
 
-static const char *const good_variants[] = {"good", "some_formats", "long_table"};
+static const char *const good_variants[] = {"good", "some_formats", "long_table", "wide"};
 
 START_TEST(good_plugins_are_used) {
     outcome automatic, forced;
@@ -125,8 +126,15 @@ static const struct {
     {"wrong_row", {"known answer", "matmul"}},
     {"wrong_batch", {"known answer", "matmul"}},
     {"wrong_precision", {"known answer", "matmul", "q6_k", "byte"}},
+    {"wrong_one", {"known answer", "matmul", "batch 1:"}},
+    {"wrong_three", {"known answer", "matmul", "batch 3:"}},
+    {"wrong_eleven", {"known answer", "matmul", "batch 11:"}},
+    {"wrong_chunk", {"known answer", "matmul", "53 rows", "output 48 of"}},
+    {"wrong_group", {"known answer", "matmul", "batch 142:", "batch row 141 "}},
+    {"wrong_block", {"known answer", "matmul"}},
     {"wrong_prepare", {"known answer", "matmul"}},
     {"wrong_accumulate", {"known answer", "accumulate", "q5_k"}},
+    {"wrong_start", {"known answer", "accumulate", "row 3 "}},
     {"wrong_decode", {"known answer", "decode"}},
 };
 
@@ -148,6 +156,36 @@ START_TEST(short_tables_are_refused_with_both_sizes) {
     snprintf(have, sizeof have, " %zu ", sizeof(q8k_backend) - 1);
     snprintf(need, sizeof need, " %zu", sizeof(q8k_backend));
     expect_refused(&forced, Q8K_ERROR_BACKEND, (const char *const[]){have, need, NULL}, "short table");
+}
+END_TEST
+
+/* The known answers' work, counted by a plugin whose steps are those of AVX-512: all of it before the first product. */
+static int count_work(void *file) {
+    q8k_context_options options = {.size = sizeof options, .backend = "fake"};
+    q8k_context *context = NULL;
+    if (q8k_context_create(&context, &options) != Q8K_OK)
+        return 1;
+    void *plugin = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
+    const size_t *prepared = plugin != NULL ? dlsym(plugin, "fake_prepared_blocks") : NULL;
+    const size_t *multiplied = plugin != NULL ? dlsym(plugin, "fake_multiplied_blocks") : NULL;
+    if (prepared == NULL || multiplied == NULL)
+        return 2;
+    printf("known answers: %zu blocks prepared, %zu multiplied\n", *prepared, *multiplied);
+    /* In each of three precisions the input, in each of twelve pairs the weights. What is more is felt at every start. */
+    const bool some = *prepared > 3 * 200 && *multiplied > 12 * 2000;
+    const bool few = *prepared < 3 * 350 && *multiplied < 12 * 3500;
+    q8k_context_destroy(context);
+    fflush(stdout);
+    return some && few ? 0 : 3;
+}
+
+START_TEST(known_answers_are_little_work) {
+    char folder[TEST_PATH_BYTES], file[TEST_PATH_BYTES];
+    fake_path(file, "wide");
+    plugin_folder(folder, file, "fake");
+    plugin_path(file, folder, "fake");
+    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, count_work, file, NULL), 0);
+    folder_remove(folder);
 }
 END_TEST
 
@@ -196,6 +234,7 @@ Suite *suite_plugins(void) {
     tcase_add_loop_test(tests, good_plugins_compute_in_parts, 0, (int)(sizeof good_variants / sizeof *good_variants));
     tcase_add_loop_test(tests, bad_plugins_are_refused, 0, (int)(sizeof bad_variants / sizeof *bad_variants));
     tcase_add_test(tests, short_tables_are_refused_with_both_sizes);
+    tcase_add_test(tests, known_answers_are_little_work);
     tcase_add_test(tests, the_option_names_a_backend);
     tcase_add_test(tests, plugins_that_nobody_asks_for_are_not_opened);
     suite_add_tcase(suite, tests);

@@ -28,8 +28,9 @@
  *     baseline CPU.
  *  5. The CPU has every feature in `cpu_features`, and the operating system has enabled it. No kernel runs before.
  *  6. Known answers: every kernel of the table gives the same bits as the library's built-in scalar kernels, on
- *     blocks and activations chosen to catch a wrong lane, tail or layout, in batches of 1, 4, 7 and 35. This does not
- *     prove other sizes: `q8k verify` tries more.
+ *     blocks and activations chosen to catch a wrong lane, tail or layout: 5 to 53 rows of one block or two, in batches
+ *     of 1 to 7, 11, 18, 35 and 9 * batch_step - 2 (at most 254). This does not prove other sizes: `q8k verify` tries
+ *     more.
  * A plugin is never unloaded. All steps may be run by several threads at once.
  *
  * What kernels may rely on. Every argument has been checked; pointers are not NULL where there is something to read
