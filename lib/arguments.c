@@ -103,6 +103,9 @@ q8k_status q8k_check_blocks(const q8k_blocks_args *args, size_t *stride, q8k_ran
                         args->columns, args->info->name, row);
     if (args->rows == 0)
         least = most = 0;
+    else if (*stride > BYTES_MAX)
+        return q8k_fail(Q8K_ERROR_OVERFLOW, "weights_stride = %zu: rows so far apart would exceed %zu bytes", *stride,
+                        BYTES_MAX);
     else if (!product(args->rows - 1, *stride, row, &least) || !product(args->rows, *stride, 0, &most))
         return q8k_fail(Q8K_ERROR_OVERFLOW, "%s = %zu: rows %zu bytes apart would exceed %zu bytes", args->rows_name,
                         args->rows, *stride, BYTES_MAX);
@@ -114,6 +117,19 @@ q8k_status q8k_check_blocks(const q8k_blocks_args *args, size_t *stride, q8k_ran
     return check_range("weights", args->weights, args->unread ? 0 : least, range);
 }
 
+/* Names the argument that alone is too large; else the number of rows. */
+static q8k_status too_many_floats(const q8k_floats_args *args, size_t stride) {
+    const size_t most = BYTES_MAX / sizeof(float);
+    if (args->columns > most)
+        return q8k_fail(Q8K_ERROR_OVERFLOW, "%s = %zu: a row of %s would exceed %zu bytes", args->columns_name,
+                        args->columns, args->name, BYTES_MAX);
+    if (stride > most)
+        return q8k_fail(Q8K_ERROR_OVERFLOW, "%s = %zu: rows of %s so far apart would exceed %zu bytes",
+                        args->stride_name, stride, args->name, BYTES_MAX);
+    return q8k_fail(Q8K_ERROR_OVERFLOW, "%s = %zu: rows of %s, %zu floats apart, would exceed %zu bytes",
+                    args->rows_name, args->rows, args->name, stride, BYTES_MAX);
+}
+
 q8k_status q8k_check_floats(const q8k_floats_args *args, size_t *stride, q8k_range *range) {
     size_t floats, bytes;
     *stride = args->stride != 0 ? args->stride : args->columns;
@@ -122,8 +138,7 @@ q8k_status q8k_check_floats(const q8k_floats_args *args, size_t *stride, q8k_ran
     if (args->rows == 0 || args->columns == 0)
         return check_range(args->name, args->floats, 0, range);
     if (!product(args->rows - 1, *stride, args->columns, &floats) || !product(floats, sizeof(float), 0, &bytes))
-        return q8k_fail(Q8K_ERROR_OVERFLOW, "%s: %zu rows of %zu floats, %zu apart, would exceed %zu bytes", args->name,
-                        args->rows, args->columns, *stride, BYTES_MAX);
+        return too_many_floats(args, *stride);
     return check_range(args->name, args->floats, bytes, range);
 }
 

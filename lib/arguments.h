@@ -40,7 +40,7 @@ q8k_status q8k_check_blocks(const q8k_blocks_args *args, size_t *stride, q8k_ran
 
 /* A matrix of floats: resolves its stride. Empty ones may be NULL. */
 typedef struct q8k_floats_args {
-    const char *name, *stride_name;
+    const char *name, *rows_name, *columns_name, *stride_name;
     size_t rows, columns;
     const void *floats;
     size_t stride;

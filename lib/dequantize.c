@@ -21,7 +21,14 @@ q8k_status q8k_dequantize(const q8k_context *context, const q8k_dequantize_args 
                               .weights = args.weights,
                               .bytes = args.weights_bytes,
                               .stride = args.weights_stride};
-    q8k_floats_args floats = {"output", "output_stride", args.rows, args.cols, args.output, args.output_stride};
+    q8k_floats_args floats = {.name = "output",
+                              .rows_name = "rows",
+                              .columns_name = "cols",
+                              .stride_name = "output_stride",
+                              .rows = args.rows,
+                              .columns = args.cols,
+                              .floats = args.output,
+                              .stride = args.output_stride};
     if ((status = q8k_check_blocks(&blocks, &args.weights_stride, &weights)) != Q8K_OK ||
         (status = q8k_check_floats(&floats, &args.output_stride, &output)) != Q8K_OK ||
         (status = q8k_check_overlap(&output, &weights)) != Q8K_OK)

@@ -55,12 +55,14 @@ static void *aligned(const void *start) {
 
 static q8k_status plan(const q8k_loaded *backend, q8k_precision precision, size_t batch, size_t columns,
                        struct layout *layout) {
-    size_t blocks = columns / BLOCK, limit;
     /* With this, neither preparation can overflow, nor their sum. */
-    if (__builtin_mul_overflow(batch, blocks, &limit) ||
-        limit > ((size_t)PTRDIFF_MAX - 4 * BACKEND_LIMIT) / (2 * BLOCK_LIMIT))
+    const size_t limit = ((size_t)PTRDIFF_MAX - 4 * BACKEND_LIMIT) / (2 * BLOCK_LIMIT), blocks = columns / BLOCK;
+    if (blocks > limit)
+        return q8k_fail(Q8K_ERROR_OVERFLOW, "in_features = %zu: the prepared form of one row would exceed %zu bytes",
+                        columns, (size_t)PTRDIFF_MAX);
+    if (blocks != 0 && batch > limit / blocks)
         return q8k_fail(Q8K_ERROR_OVERFLOW,
-                        "batch = %zu: with in_features = %zu its prepared form would exceed %zu bytes", batch, columns,
+                        "batch = %zu: with in_features = %zu the prepared form would exceed %zu bytes", batch, columns,
                         (size_t)PTRDIFF_MAX);
     layout->own = HEADER_BYTES;
     layout->builtin = layout->own;
@@ -70,6 +72,19 @@ static q8k_status plan(const q8k_loaded *backend, q8k_precision precision, size_
     if (backend->borrows && batch != 0 && blocks != 0)
         layout->bytes += q8k_scalar_backend.prepared_bytes(precision, batch, blocks);
     return Q8K_OK;
+}
+
+static q8k_status check_activations(const float *floats, size_t batch, size_t columns, size_t *stride,
+                                    q8k_range *range) {
+    q8k_floats_args input = {.name = "input",
+                             .rows_name = "batch",
+                             .columns_name = "in_features",
+                             .stride_name = "input_stride",
+                             .rows = batch,
+                             .columns = columns,
+                             .floats = floats,
+                             .stride = *stride};
+    return q8k_check_floats(&input, stride, range);
 }
 
 /* Everything that q8k_input_bytes() needs; the floats themselves only where they are looked at. */
@@ -106,8 +121,14 @@ static q8k_status check_product(const q8k_matmul_args *given, struct product *p)
                               .bytes = args->weights_bytes,
                               .stride = args->weights_stride,
                               .unread = args->batch == 0};
-    q8k_floats_args output = {"output",           "output_stride", args->batch,
-                              args->out_features, args->output,    args->output_stride};
+    q8k_floats_args output = {.name = "output",
+                              .rows_name = "batch",
+                              .columns_name = "out_features",
+                              .stride_name = "output_stride",
+                              .rows = args->batch,
+                              .columns = args->out_features,
+                              .floats = args->output,
+                              .stride = args->output_stride};
     if ((status = q8k_check_blocks(&blocks, &args->weights_stride, &p->weights)) != Q8K_OK ||
         (status = q8k_check_floats(&output, &args->output_stride, &p->output)) != Q8K_OK)
         return status;
@@ -115,12 +136,9 @@ static q8k_status check_product(const q8k_matmul_args *given, struct product *p)
 }
 
 static q8k_status check_product_input(struct product *p) {
-    q8k_floats_args input = {"input",       "input_stride",      p->args.batch, p->args.in_features,
-                             p->args.input, p->args.input_stride};
     /* Without rows nothing is computed, so nothing is read. */
-    if (p->args.out_features == 0)
-        input.rows = 0;
-    q8k_status status = q8k_check_floats(&input, &p->args.input_stride, &p->input);
+    q8k_status status = check_activations(p->args.input, p->args.out_features != 0 ? p->args.batch : 0,
+                                          p->args.in_features, &p->args.input_stride, &p->input);
     return status != Q8K_OK ? status : q8k_check_overlap(&p->output, &p->input);
 }
 
@@ -310,7 +328,7 @@ q8k_status q8k_matmul(const q8k_context *context, const q8k_matmul_args *args) {
 q8k_status q8k_accumulate(const q8k_context *context, const q8k_accumulate_args *given) {
     q8k_accumulate_args args = {0};
     const q8k_format_info *info;
-    size_t stride;
+    size_t stride, input_stride = 0;
     q8k_range weights, input, sum = {"sum", NULL, sizeof(float)};
     q8k_status status;
     if ((status = q8k_check_struct("args", given, Q8K_FIRST_SIZE(q8k_accumulate_args, sum), &args, sizeof args)) !=
@@ -325,9 +343,8 @@ q8k_status q8k_accumulate(const q8k_context *context, const q8k_accumulate_args 
                            .columns = args.in_features,
                            .weights = args.weights,
                            .bytes = args.weights_bytes};
-    q8k_floats_args activations = {"input", "input_stride", 1, args.in_features, args.input, 0};
     if ((status = q8k_check_blocks(&row, &stride, &weights)) != Q8K_OK ||
-        (status = q8k_check_floats(&activations, &stride, &input)) != Q8K_OK)
+        (status = check_activations(args.input, 1, args.in_features, &input_stride, &input)) != Q8K_OK)
         return status;
     if (args.sum == NULL)
         return q8k_fail(Q8K_ERROR_NULL, "sum = NULL: must be a pointer");

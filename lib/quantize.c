@@ -37,7 +37,14 @@ q8k_status q8k_quantize(const q8k_quantize_args *given) {
                               .weights = args.weights,
                               .bytes = args.weights_bytes,
                               .stride = args.weights_stride};
-    q8k_floats_args floats = {"input", "input_stride", args.rows, args.cols, args.input, args.input_stride};
+    q8k_floats_args floats = {.name = "input",
+                              .rows_name = "rows",
+                              .columns_name = "cols",
+                              .stride_name = "input_stride",
+                              .rows = args.rows,
+                              .columns = args.cols,
+                              .floats = args.input,
+                              .stride = args.input_stride};
     if ((status = q8k_check_blocks(&blocks, &args.weights_stride, &weights)) != Q8K_OK ||
         (status = q8k_check_floats(&floats, &args.input_stride, &input)) != Q8K_OK ||
         (status = q8k_check_overlap(&weights, &input)) != Q8K_OK || (status = check_values(&args, info)) != Q8K_OK)

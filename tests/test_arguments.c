@@ -137,24 +137,26 @@ static const wrong wrong_matmul[] = {
     {MATMUL(out_features), 4, Q8K_ERROR_BYTES, {"weights_bytes", "1152"}},
     {MATMUL(out_features), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"out_features"}},
     {MATMUL(out_features), SIZE_MAX / 288 + 1, Q8K_ERROR_OVERFLOW, {"out_features"}},
-    {MATMUL(batch), SIZE_MAX, Q8K_ERROR_OVERFLOW, {NULL}},
-    {MATMUL(batch), SIZE_MAX / 12 + 1, Q8K_ERROR_OVERFLOW, {NULL}},
-    {MATMUL(batch), SIZE_MAX / 2048 + 1, Q8K_ERROR_OVERFLOW, {NULL}},
+    {MATMUL(batch), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"batch = ", "output"}},
+    {MATMUL(batch), SIZE_MAX / 12 + 1, Q8K_ERROR_OVERFLOW, {"batch = ", "output"}},
+    {MATMUL(batch), SIZE_MAX / 2048 + 1, Q8K_ERROR_OVERFLOW, {"batch = ", "input"}},
     {MATMUL(weights_bytes), 0, Q8K_ERROR_BYTES, {"weights_bytes", "864"}},
     {MATMUL(weights_bytes), 863, Q8K_ERROR_BYTES, {"weights_bytes", "864"}},
     {MATMUL(weights_bytes), 865, Q8K_ERROR_BYTES, {"weights_bytes", "864"}},
     {MATMUL(weights_bytes), SIZE_MAX, Q8K_ERROR_BYTES, {"weights_bytes", "864"}},
     {MATMUL(weights_stride), 287, Q8K_ERROR_STRIDE, {"weights_stride", "288"}},
     {MATMUL(weights_stride), 1, Q8K_ERROR_STRIDE, {"weights_stride", "288"}},
-    {MATMUL(weights_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {NULL}},
-    {MATMUL(weights_stride), SIZE_MAX / 2 + 1, Q8K_ERROR_OVERFLOW, {NULL}},
+    {MATMUL(weights_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"weights_stride = "}},
+    {MATMUL(weights_stride), SIZE_MAX / 2 + 1, Q8K_ERROR_OVERFLOW, {"weights_stride = "}},
+    {MATMUL(weights_stride), SIZE_MAX / 4, Q8K_ERROR_OVERFLOW, {"out_features = 3"}},
     {MATMUL(input_stride), 511, Q8K_ERROR_STRIDE, {"input_stride", "512"}},
-    {MATMUL(input_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"input"}},
-    {MATMUL(input_stride), SIZE_MAX / 4 + 1, Q8K_ERROR_OVERFLOW, {"input"}},
-    {MATMUL(input_stride), SIZE_MAX / 8 + 1, Q8K_ERROR_OVERFLOW, {"input"}},
+    {MATMUL(input_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"input_stride = "}},
+    {MATMUL(input_stride), SIZE_MAX / 4 + 1, Q8K_ERROR_OVERFLOW, {"input_stride = "}},
+    {MATMUL(input_stride), SIZE_MAX / 8 + 1, Q8K_ERROR_OVERFLOW, {"input_stride = "}},
+    {MATMUL(input_stride), SIZE_MAX / 8 - 256, Q8K_ERROR_OVERFLOW, {"batch = 2", "input"}},
     {MATMUL(output_stride), 2, Q8K_ERROR_STRIDE, {"output_stride", "3"}},
-    {MATMUL(output_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"output"}},
-    {MATMUL(output_stride), SIZE_MAX / 8 + 1, Q8K_ERROR_OVERFLOW, {"output"}},
+    {MATMUL(output_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"output_stride = "}},
+    {MATMUL(output_stride), SIZE_MAX / 8 + 1, Q8K_ERROR_OVERFLOW, {"output_stride = "}},
 };
 
 START_TEST(matmul_refuses_each_wrong_member) {
@@ -295,9 +297,9 @@ static const wrong wrong_dequantize[] = {
     {DEQUANTIZE(weights_bytes), 875, Q8K_ERROR_BYTES, {"weights_bytes", "876"}},
     {DEQUANTIZE(weights_bytes), 877, Q8K_ERROR_BYTES, {"weights_bytes", "876"}},
     {DEQUANTIZE(weights_stride), 291, Q8K_ERROR_STRIDE, {"weights_stride", "292"}},
-    {DEQUANTIZE(weights_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {NULL}},
+    {DEQUANTIZE(weights_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"weights_stride = "}},
     {DEQUANTIZE(output_stride), 255, Q8K_ERROR_STRIDE, {"output_stride", "256"}},
-    {DEQUANTIZE(output_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"output"}},
+    {DEQUANTIZE(output_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"output_stride = "}},
 };
 
 START_TEST(dequantize_refuses_each_wrong_member) {
@@ -337,7 +339,7 @@ static const wrong wrong_quantize[] = {
     {QUANTIZE(weights_bytes), 529, Q8K_ERROR_BYTES, {"weights_bytes", "528"}},
     {QUANTIZE(weights_stride), 175, Q8K_ERROR_STRIDE, {"weights_stride", "176"}},
     {QUANTIZE(input_stride), 1, Q8K_ERROR_STRIDE, {"input_stride", "256"}},
-    {QUANTIZE(input_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"input"}},
+    {QUANTIZE(input_stride), SIZE_MAX, Q8K_ERROR_OVERFLOW, {"input_stride = "}},
 };
 
 START_TEST(quantize_refuses_each_wrong_member) {

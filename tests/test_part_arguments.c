@@ -83,12 +83,12 @@ static void check_input_bytes(const q8k_context *context, const void *data) {
     args.in_features = 257;
     expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_COLUMNS, "in_features", "257", "256");
     args.in_features = SIZE_MAX - 255;
-    expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_OVERFLOW, "in_features", decimal(SIZE_MAX - 255), "");
+    expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_OVERFLOW, "in_features = ", decimal(SIZE_MAX - 255), "");
     args = good;
     args.batch = SIZE_MAX;
-    expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_OVERFLOW, "batch", decimal(SIZE_MAX), "");
+    expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_OVERFLOW, "batch = ", decimal(SIZE_MAX), "prepared");
     args.batch = SIZE_MAX / 2048 / 2;
-    expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_OVERFLOW, "batch", decimal(args.batch), "");
+    expect(q8k_input_bytes(context, &args, &bytes), Q8K_ERROR_OVERFLOW, "batch = ", decimal(args.batch), "prepared");
     ck_assert_uint_eq(bytes, 4711);
     /* It does not look at the floats. */
     args = good;
