@@ -8,6 +8,9 @@
 #include "lib/context.h"
 #include "lib/split.h"
 
+/* Decoding a block of weights takes as long as multiplying it with 3 to 8 batch rows: the most where that is fast. */
+enum { DECODE_BATCH = 8 };
+
 /*
  * A prepared input, at the first multiple of 64 of the caller's buffer:
  *
@@ -155,7 +158,7 @@ static q8k_status check_prepared_size(const void *prepared, size_t given, size_t
 
 /* Sets only what is the same for both backends of a borrowing one. */
 static void prepare_rectangle(const q8k_backend *table, const struct input *in, void *to, size_t part, size_t parts) {
-    q8k_grid grid = {in->blocks, 1, in->args.batch, table->batch_step};
+    q8k_grid grid = {in->blocks, 1, in->args.batch, table->batch_step, 0};
     q8k_rectangle r = q8k_split(&grid, part, parts);
     q8k_backend_input input = {.size = sizeof input,
                                .precision = in->args.precision,
@@ -196,7 +199,7 @@ static void multiply_part(const q8k_loaded *backend, const struct product *p, co
     int borrowed = kernels == q8k_scalar_kernels[index];
     const q8k_matmul_args *args = &p->args;
     q8k_grid grid = {args->out_features, kernels->row_step, args->batch,
-                     borrowed ? q8k_scalar_backend.batch_step : backend->table->batch_step};
+                     borrowed ? q8k_scalar_backend.batch_step : backend->table->batch_step, DECODE_BATCH};
     q8k_rectangle r = q8k_split(&grid, part, parts);
     if (r.row_count == 0 || r.batch_count == 0)
         return;

@@ -8,6 +8,8 @@
 typedef struct q8k_grid {
     size_t rows, row_step;
     size_t batch, batch_step;
+    /* What each piece of the batch does again, as the batch rows that the same time would be enough for. */
+    size_t repeated;
 } q8k_grid;
 
 typedef struct q8k_rectangle {
