@@ -32,6 +32,8 @@ q8k_status q8k_check_struct(const char *name, const void *given, size_t first_si
             return q8k_fail(Q8K_ERROR_STRUCT,
                             "%s->size = %zu: byte %zu is not zero, and this release knows only the first %zu", name,
                             size, i, known_size);
+    if (size < known_size)
+        memset((char *)known + size, 0, known_size - size);
     memcpy(known, given, size < known_size ? size : known_size);
     return Q8K_OK;
 }

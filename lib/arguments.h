@@ -19,7 +19,7 @@ typedef struct q8k_range {
     size_t bytes;
 } q8k_range;
 
-/* Copies the caller's struct as far as this release knows it into `known`, which is zero before. */
+/* Copies the caller's struct as far as this release knows it into `known`; members that it does not have are zero. */
 q8k_status q8k_check_struct(const char *name, const void *given, size_t first_size, void *known, size_t known_size);
 
 q8k_status q8k_check_format(q8k_format format, const q8k_format_info **info);

@@ -93,23 +93,22 @@ static q8k_status check_activations(const float *floats, size_t batch, size_t co
 /* Everything that q8k_input_bytes() needs; the floats themselves only where they are looked at. */
 static q8k_status check_input(const q8k_input_args *given, int floats, struct input *in) {
     q8k_status status;
-    memset(in, 0, sizeof *in);
     if ((status = q8k_check_struct("args", given, Q8K_FIRST_SIZE(q8k_input_args, input_stride), &in->args,
                                    sizeof in->args)) != Q8K_OK ||
         (status = q8k_check_precision(in->args.precision)) != Q8K_OK ||
         (status = q8k_check_columns("in_features", in->args.in_features)) != Q8K_OK)
         return status;
     in->blocks = in->args.in_features / BLOCK;
-    q8k_floats_args input = {"input",        "input_stride",       in->args.batch, in->args.in_features,
-                             in->args.input, in->args.input_stride};
-    return floats ? q8k_check_floats(&input, &in->args.input_stride, &in->range) : Q8K_OK;
+    return floats ? check_activations(in->args.input, in->args.batch, in->args.in_features, &in->args.input_stride,
+                                      &in->range)
+                  : Q8K_OK;
 }
 
-/* All of a product's arguments but the input, which may be prepared already. Strides are resolved. */
+/* All of a product's arguments but the input, which may be prepared already: its range is not set. Strides are
+ * resolved. */
 static q8k_status check_product(const q8k_matmul_args *given, struct product *p) {
     q8k_status status;
     q8k_matmul_args *args = &p->args;
-    memset(p, 0, sizeof *p);
     if ((status = q8k_check_struct("args", given, Q8K_FIRST_SIZE(q8k_matmul_args, output_stride), args,
                                    sizeof *args)) != Q8K_OK ||
         (status = q8k_check_format(args->format, &p->info)) != Q8K_OK ||
