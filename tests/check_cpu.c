@@ -6,6 +6,7 @@
 
 int main(void) {
     SRunner *runner = srunner_create(suite_cpu());
+    srunner_add_suite(runner, suite_memory());
     srunner_add_suite(runner, suite_split());
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

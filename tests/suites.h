@@ -20,6 +20,7 @@ Suite *suite_quantize(void);
 Suite *suite_npy(void);
 /* In a runner of its own, check_cpu. */
 Suite *suite_cpu(void);
+Suite *suite_memory(void);
 Suite *suite_split(void);
 
 #endif

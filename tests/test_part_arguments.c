@@ -103,6 +103,27 @@ START_TEST(input_bytes_refuses_what_is_wrong) {
 }
 END_TEST
 
+/* At most twice the activations and a constant, whatever the batch does not fill. */
+static void check_workspace(const q8k_context *context, const void *data) {
+    (void)data;
+    for (q8k_precision precision = 0; precision < PRECISION_COUNT; precision++)
+        for (size_t batch = 0; batch <= 70; batch++)
+            for (size_t blocks = 0; blocks <= 20; blocks++) {
+                q8k_input_args args = {
+                    .size = sizeof args, .precision = precision, .in_features = blocks * 256, .batch = batch};
+                size_t bytes = 0, activations = batch * blocks * 256 * sizeof(float);
+                require(q8k_input_bytes(context, &args, &bytes) == Q8K_OK, "%s", q8k_last_error());
+                require(bytes > 0 && bytes <= 2 * activations + 4096 + 128,
+                        "%s, %s, %zu rows of %zu blocks: %zu bytes for %zu", q8k_context_backend(context),
+                        q8k_precision_name(precision), batch, blocks, bytes, activations);
+            }
+}
+
+START_TEST(a_workspace_is_twice_the_activations_at_most) {
+    on_every_backend(check_workspace, NULL);
+}
+END_TEST
+
 static void check_input_prepare(const q8k_context *context, const void *data) {
     const q8k_input_args good = good_input();
     q8k_input_args args = good;
@@ -337,6 +358,7 @@ Suite *suite_part_arguments(void) {
     Suite *suite = suite_create("part arguments");
     TCase *tests = tcase_create("part arguments");
     tcase_add_test(tests, input_bytes_refuses_what_is_wrong);
+    tcase_add_test(tests, a_workspace_is_twice_the_activations_at_most);
     tcase_add_test(tests, input_prepare_refuses_what_is_wrong);
     tcase_add_test(tests, matmul_prepared_refuses_what_is_wrong);
     tcase_add_test(tests, other_preparations_are_refused);
