@@ -36,7 +36,7 @@ typedef struct child_environment {
 void child_run(const child_environment *environment, outcome *found);
 
 /* The same for any function, which returns the exit status. */
-int child_call(const child_environment *environment, int (*function)(void *), void *data, double *seconds);
+int child_call(const child_environment *environment, int (*function)(void *), void *data);
 
 /* Every format in every precision against the definition, on the calling thread. Returns false and says what is
  * wrong. It may be called by many threads at once. */

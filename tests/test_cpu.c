@@ -108,7 +108,7 @@ static report run(const cpu_sample *sample, const char *backend, bool with_list)
     ck_assert(shared != MAP_FAILED);
     shared->with_list = with_list;
     q8k_test_cpu = &sample->words;
-    int status = child_call(&environment, record, shared, NULL);
+    int status = child_call(&environment, record, shared);
     q8k_test_cpu = NULL;
     report found = *shared;
     munmap(shared, sizeof *shared);

@@ -71,12 +71,12 @@ static void expect_damages_refused(void (*apply)(const char *path, size_t at, si
     damage d = {.path = path, .apply = apply, .last = apply == cut_off ? bytes - 1 : bytes - 17, .bytes = bytes};
     for (; d.last > 0; d.last = d.first == 0 ? 0 : d.first - 1) {
         d.first = d.last < 4096 ? 0 : d.last - 4096;
-        int failed = child_call(&(child_environment){.backend_dir = folder}, refuses_damages, &d, NULL);
+        int failed = child_call(&(child_environment){.backend_dir = folder}, refuses_damages, &d);
         require(failed == 0, "%s between byte %zu and %zu: not refused", what, d.first, d.last);
     }
     for (d.last = (bytes - 1) / 64 * 64; d.last > 0; d.last = d.first) {
         d.first = d.last < 4096 ? 0 : d.last - 4096;
-        int failed = child_call(&(child_environment){.backend_dir = folder}, refuses_damages, &d, NULL);
+        int failed = child_call(&(child_environment){.backend_dir = folder}, refuses_damages, &d);
         require(failed == 0, "%s between byte %zu and %zu: not refused", what, d.first, d.last);
     }
     expect_broken(folder, NULL, what);
@@ -121,7 +121,7 @@ START_TEST(a_repaired_plugin_is_used) {
     plugin_path(own, test_folder("Q8K_BACKEND_DIR"), "scalar");
     plugin_folder(folder, own, "scalar");
     plugin_path(path, folder, "scalar");
-    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, uses_repaired, path, NULL), 0);
+    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, uses_repaired, path), 0);
     folder_remove(folder);
 }
 END_TEST

@@ -88,7 +88,7 @@ START_TEST(good_plugins_compute_in_parts) {
     char folder[TEST_PATH_BYTES], file[TEST_PATH_BYTES];
     fake_path(file, good_variants[_i]);
     plugin_folder(folder, file, "fake");
-    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, compute_parts, NULL, NULL), 0);
+    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, compute_parts, NULL), 0);
     folder_remove(folder);
 }
 END_TEST
@@ -184,7 +184,7 @@ START_TEST(known_answers_are_little_work) {
     fake_path(file, "wide");
     plugin_folder(folder, file, "fake");
     plugin_path(file, folder, "fake");
-    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, count_work, file, NULL), 0);
+    ck_assert_int_eq(child_call(&(child_environment){.backend_dir = folder}, count_work, file), 0);
     folder_remove(folder);
 }
 END_TEST

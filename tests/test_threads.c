@@ -80,7 +80,7 @@ START_TEST(first_calls_load_one_plugin_once) {
     plugin_folder(folder, file, "scalar");
     test_path(count, folder, "count");
     child_environment environment = {.backend_dir = folder, .fake_name = "scalar", .count_file = count, .limit = 50};
-    ck_assert_int_eq(child_call(&environment, first_calls, NULL, NULL), 0);
+    ck_assert_int_eq(child_call(&environment, first_calls, NULL), 0);
     ck_assert_int_eq(stat(count, &status), 0);
     ck_assert_int_eq((int)status.st_size, 1);
     folder_remove(folder);
@@ -89,7 +89,7 @@ END_TEST
 
 START_TEST(first_calls_on_the_own_plugin_are_right) {
     child_environment environment = {.backend_dir = test_folder("Q8K_BACKEND_DIR"), .backend = "scalar", .limit = 50};
-    ck_assert_int_eq(child_call(&environment, first_calls, NULL, NULL), 0);
+    ck_assert_int_eq(child_call(&environment, first_calls, NULL), 0);
 }
 END_TEST
 
@@ -129,7 +129,7 @@ static int contexts_in_races(void *data) {
 
 START_TEST(contexts_may_be_made_in_races) {
     child_environment environment = {.backend_dir = test_folder("Q8K_BACKEND_DIR"), .limit = 50};
-    ck_assert_int_eq(child_call(&environment, contexts_in_races, NULL, NULL), 0);
+    ck_assert_int_eq(child_call(&environment, contexts_in_races, NULL), 0);
 }
 END_TEST
 
@@ -225,10 +225,10 @@ static int products_in_fork(void *data) {
 
 START_TEST(a_fork_goes_on) {
     child_environment environment = {.backend_dir = test_folder("Q8K_BACKEND_DIR"), .limit = 50};
-    ck_assert_int_eq(child_call(&environment, products_in_fork, NULL, NULL), 0);
+    ck_assert_int_eq(child_call(&environment, products_in_fork, NULL), 0);
     q8k_context *context = NULL;
     ck_assert_int_eq(q8k_context_create(&context, NULL), Q8K_OK);
-    ck_assert_int_eq(child_call(&environment, products_in_fork, context, NULL), 0);
+    ck_assert_int_eq(child_call(&environment, products_in_fork, context), 0);
     q8k_context_destroy(context);
 }
 END_TEST
@@ -280,7 +280,7 @@ static int forks_beside_threads(void *data) {
 START_TEST(a_fork_beside_threads_goes_on) {
     /* The built-in backend: what the dynamic linker may hold locked is not the library's. */
     child_environment environment = {.backend = "builtin", .limit = 50};
-    ck_assert_int_eq(child_call(&environment, forks_beside_threads, NULL, NULL), 0);
+    ck_assert_int_eq(child_call(&environment, forks_beside_threads, NULL), 0);
 }
 END_TEST
 
