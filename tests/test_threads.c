@@ -299,7 +299,7 @@ START_TEST(constructors_and_exit_handlers_may_use_it) {
     char file[TEST_PATH_BYTES];
     fake_path(file, "early");
     child_environment environment = {.backend_dir = test_folder("Q8K_BACKEND_DIR"), .backend = "scalar", .limit = 50};
-    ck_assert_int_eq(child_call(&environment, open_early, file, NULL), 17);
+    ck_assert_int_eq(child_call(&environment, open_early, file), 17);
 }
 END_TEST
 
