@@ -42,16 +42,10 @@ ALWAYS_INLINE void decode_products(const struct format *f, const uint8_t *block,
 #endif
 }
 
-/* Fetches a block into the first level of caches, or only into the second. So many rows at once are more streams than a CPU
- * finds by itself. */
+/* So many rows at once are more streams than a CPU finds by itself. */
 ALWAYS_INLINE void prefetch_block(const struct format *f, const uint8_t *block) {
     for (unsigned line = 0; line < f->block_bytes; line += 64)
         __builtin_prefetch(block + line);
-}
-
-ALWAYS_INLINE void prefetch_block_early(const struct format *f, const uint8_t *block) {
-    for (unsigned line = 0; line < f->block_bytes; line += 64)
-        __builtin_prefetch(block + line, 0, 2);
 }
 
 /* The blocks of rows from r on of `rows` rows; those that are missing are the last one again. */

@@ -13,7 +13,8 @@
 
 /* VEC_TILE_ROWS rows from r on and one panel or two, over the span from k. */
 ALWAYS_INLINE void tile_span_bytes(const struct format *f, unsigned panels, const struct decoded *w, unsigned r,
-                                   unsigned k, const uint8_t *x0, const uint8_t *x1, struct exact *out) {
+                                   unsigned k, const uint8_t *x0, const uint8_t *x1, struct ahead *ahead,
+                                   struct exact *out) {
     for (unsigned i = 0; i < VEC_TILE_ROWS; i += VEC_TILE_ROWS / panels) {
         const uint8_t *row = (const uint8_t *)w->products[r + i];
         const int32_t *scales = (const int32_t *)(const void *)(row + DECODED_SCALES) + k / f->group;
@@ -22,7 +23,7 @@ ALWAYS_INLINE void tile_span_bytes(const struct format *f, unsigned panels, cons
                                              : tile_bytes_2_32
          : f->group == 8  ? tile_bytes_1_8
          : f->group == 16 ? tile_bytes_1_16
-                          : tile_bytes_1_32)(row + k, scales, x0, x1, f->span / f->group, out->sums[0][i]);
+                          : tile_bytes_1_32)(row + k, scales, x0, x1, f->span / f->group, ahead, out->sums[0][i]);
     }
 }
 
@@ -63,30 +64,31 @@ ALWAYS_INLINE void flush(unsigned limbs, unsigned terms, const struct term *term
 }
 
 ALWAYS_INLINE void tile_products(enum tile tile, const int16_t *w, const uint8_t *x0, const uint8_t *x1, unsigned pairs,
-                                 struct exact *out) {
-    (tile == TILE_TALL ? tile_tall
-     : tile == TILE_ONE_STREAM
-         ? tile_one_stream
-         : tile_two_streams)(w, (const int16_t *)(const void *)x0, (const int16_t *)(const void *)x1, pairs, out);
+                                 struct ahead *ahead, struct exact *out) {
+    (tile == TILE_TALL         ? tile_tall
+     : tile == TILE_ONE_STREAM ? tile_one_stream
+                               : tile_two_streams)(w, (const int16_t *)(const void *)x0,
+                                                   (const int16_t *)(const void *)x1, pairs, ahead, out);
 }
 
 /* The exact sums of the tile's rows from r on over the span from k. */
 ALWAYS_INLINE void tile_span(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
-                             unsigned r, unsigned k, const uint8_t *x0, const uint8_t *x1, struct exact *out) {
+                             unsigned r, unsigned k, const uint8_t *x0, const uint8_t *x1, struct ahead *ahead,
+                             struct exact *out) {
     const size_t offset = panel_integers_bytes(form) / BLOCK * k;
 #ifdef VEC_BYTES
     if (form.bytes) {
-        tile_span_bytes(f, tile == TILE_TWO_STREAMS ? 2 : 1, w, r, k, x0 + offset, x1 + offset, out);
+        tile_span_bytes(f, tile == TILE_TWO_STREAMS ? 2 : 1, w, r, k, x0 + offset, x1 + offset, ahead, out);
         return;
     }
 #endif
-    tile_products(tile, w->products[r] + k, x0 + offset, x1 + offset, f->span / 2, out);
+    tile_products(tile, w->products[r] + k, x0 + offset, x1 + offset, f->span / 2, ahead, out);
 }
 
 /* One block of a tile's decoded rows from r on, and of its panels: two if it is of two streams that are not one panel's
  * limbs. The sums of a panel begin at sums[panel * stride]. */
 ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
-                               unsigned r, const uint8_t *x, float *sums, size_t stride) {
+                               unsigned r, const uint8_t *x, struct ahead *ahead, float *sums, size_t stride) {
     struct exact spans, mins;
     const unsigned panels = tile == TILE_TWO_STREAMS && form.limbs == 1 ? 2 : 1;
     const unsigned halves = tile == TILE_TALL ? 2 : 1;
@@ -94,9 +96,9 @@ ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum ti
     const float *step = (const float *)(const void *)(x + panel_limb_bytes(form) * form.limbs);
     const size_t entries = panel_integers_bytes(form), next = panel_block_bytes(form) / sizeof(float);
     if (f->min == MIN_GROUP_32)
-        tile_products(tile, w->products[r] + BLOCK, x + entries, x1 + entries, MIN_ENTRIES / 2, &mins);
+        tile_products(tile, w->products[r] + BLOCK, x + entries, x1 + entries, MIN_ENTRIES / 2, ahead, &mins);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
-        tile_span(f, form, tile, w, r, k, x, x1, &spans);
+        tile_span(f, form, tile, w, r, k, x, x1, ahead, &spans);
         for (unsigned i = 0; i < panels * halves; i++) {
             const unsigned panel = i / halves, row = r + i % halves * VEC_TILE_ROWS;
             const float *total = f->min == MIN_BLOCK ? step + panel * next + VEC_COLUMNS : NULL;
@@ -108,39 +110,20 @@ ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum ti
     }
 }
 
-/* The blocks that are decoded next, `rows` of them. */
-struct ahead {
-    const uint8_t *block;
-    size_t stride;
-    unsigned rows;
-};
-
-/* Each of `tiles` tiles fetches its share: all at once would be more than a CPU can wait for, and hold up what comes next. */
-ALWAYS_INLINE void prefetch_share(const struct format *f, struct ahead *ahead, unsigned tiles) {
-    for (unsigned i = 0; i < (DECODED_ROWS + tiles - 1) / tiles && ahead->rows != 0; i++) {
-        prefetch_block_early(f, ahead->block);
-        ahead->block += ahead->stride;
-        ahead->rows--;
-    }
-}
-
 /* All tiles of `rows` decoded rows and the `panels` panels at x. */
 ALWAYS_INLINE void panel_tiles(const struct format *f, struct form form, const struct decoded *w, unsigned rows,
                                unsigned panels, const uint8_t *x, struct ahead ahead, float *sums, size_t stride) {
     const size_t bytes = panel_block_bytes(form);
     const unsigned pairs = form.limbs == 1 ? panels / 2 : 0;
-    const unsigned tiles = rows / VEC_TILE_ROWS * (panels - pairs);
     for (unsigned i = 0; i < panels; i += i < 2 * pairs ? 2 : 1)
         for (unsigned r = 0; r < rows; r += VEC_TILE_ROWS) {
-            prefetch_share(f, &ahead, tiles);
             if (i < 2 * pairs || form.limbs == 2) {
-                panel_block(f, form, TILE_TWO_STREAMS, w, r, x + i * bytes, sums + i * stride, stride);
+                panel_block(f, form, TILE_TWO_STREAMS, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             } else if (r + 2 * VEC_TILE_ROWS <= rows && !form.bytes) {
-                panel_block(f, form, TILE_TALL, w, r, x + i * bytes, sums + i * stride, stride);
-                prefetch_share(f, &ahead, tiles);
+                panel_block(f, form, TILE_TALL, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
                 r += VEC_TILE_ROWS;
             } else {
-                panel_block(f, form, TILE_ONE_STREAM, w, r, x + i * bytes, sums + i * stride, stride);
+                panel_block(f, form, TILE_ONE_STREAM, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             }
         }
 }

@@ -85,6 +85,32 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
 /* How far ahead, in bytes, activations are fetched into the second-level cache: a panel of two limbs, or two of one. */
 enum { TILE_AHEAD = 2 * sizeof(int16_t) * ROW * VEC_COLUMNS };
 
+/* What is decoded next, `rows` blocks: a tile fetches a line of it into the second level of caches in each step of its loop.
+ * All at once would be more than a CPU can wait for, and hold up what comes next. */
+struct ahead {
+    const uint8_t *line;
+    size_t stride;
+    unsigned block_lines, lines, rows;
+};
+
+ALWAYS_INLINE struct ahead ahead_of(const struct format *f, const uint8_t *block, size_t stride, unsigned rows) {
+    /* A block that does not begin with a line has its end in one more. */
+    const unsigned lines = (unsigned)(f->block_bytes + 63) / 64 + 1;
+    return (struct ahead){block, stride - 64 * (size_t)lines, lines, lines, rows};
+}
+
+ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
+    if (ahead->rows == 0)
+        return;
+    __builtin_prefetch(ahead->line, 0, 2);
+    ahead->line += 64;
+    if (--ahead->lines == 0) {
+        ahead->line += ahead->stride;
+        ahead->lines = ahead->block_lines;
+        ahead->rows--;
+    }
+}
+
 /* Exact sums of a register tile, streams apart. */
 struct exact {
     _Alignas(64) int32_t sums[2][VEC_TILE_ROWS][VEC_COLUMNS];
@@ -98,7 +124,7 @@ enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
  * out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the
  * loop. */
 ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs,
-                             struct exact *out) {
+                             struct ahead *ahead, struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
     pair = ints_word(w + r * DECODED_STRIDE + 2 * p);                                                                  \
@@ -111,6 +137,7 @@ ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0
     ints_store(out->sums[0][r], a##r);                                                                                 \
     if (tile != TILE_ONE_STREAM)                                                                                       \
         ints_store(out->sums[1][r], b##r);
+    struct ahead next = *ahead;
     VEC_EACH_TILE_ROW(TILE_ZERO)
     for (unsigned p = 0; p < pairs; p++) {
         vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
@@ -118,9 +145,11 @@ ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0
         __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
         if (tile == TILE_TWO_STREAMS)
             __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+        ahead_step(&next);
         VEC_EACH_TILE_ROW(TILE_STEP)
     }
     VEC_EACH_TILE_ROW(TILE_STORE)
+    *ahead = next;
 #undef TILE_ZERO
 #undef TILE_STEP
 #undef TILE_STORE
@@ -131,8 +160,8 @@ ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0
 /* Not inlined: with a caller's constants in registers, gcc 12 spills the sums. */
 #define TILE_SUMS(name, tile)                                                                                          \
     static __attribute__((noinline)) void name(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs, \
-                                               struct exact *out) {                                                    \
-        tile_sums(tile, w, x0, x1, pairs, out);                                                                        \
+                                               struct ahead *ahead, struct exact *out) {                               \
+        tile_sums(tile, w, x0, x1, pairs, ahead, out);                                                                 \
     }
 TILE_SUMS(tile_two_streams, TILE_TWO_STREAMS)
 TILE_SUMS(tile_one_stream, TILE_ONE_STREAM)
@@ -147,7 +176,8 @@ enum { BYTES_ROWS = VEC_TILE_ROWS / 2 };
 /* BYTES_ROWS rows of quants times two panels, or twice as many rows times one, over a span of `groups` groups. The sums of
  * row r of a panel go to out[(VEC_TILE_ROWS * panel + r) * VEC_COLUMNS]. */
 ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q, const int32_t *scales,
-                              const uint8_t *x0, const uint8_t *x1, unsigned groups, int32_t *out) {
+                              const uint8_t *x0, const uint8_t *x1, unsigned groups, struct ahead *ahead,
+                              int32_t *out) {
     enum { ROW_BYTES = sizeof(int16_t) * DECODED_STRIDE, ROW_WORDS = ROW_BYTES / sizeof(int32_t) };
 #define BYTES_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define BYTES_CLEAR(r) vec_ints c##r = ints_zero(), d##r = c##r;
@@ -166,6 +196,7 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
 #define BYTES_STORE(r)                                                                                                 \
     ints_store(out + r * VEC_COLUMNS, a##r);                                                                           \
     ints_store(out + ((panels == 2 ? VEC_TILE_ROWS : BYTES_ROWS) + r) * VEC_COLUMNS, b##r);
+    struct ahead next = *ahead;
     VEC_EACH_BYTES_ROW(BYTES_ZERO)
     for (unsigned g = 0; g < groups; g++) {
         vec_ints word;
@@ -173,6 +204,7 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
         VEC_UNROLL
         for (unsigned k = 0; k < group; k += 4) {
             vec_bytes x = vec_load(x0 + k * VEC_COLUMNS), y = panels == 2 ? vec_load(x1 + k * VEC_COLUMNS) : x;
+            ahead_step(&next);
             VEC_EACH_BYTES_ROW(BYTES_STEP)
         }
         VEC_EACH_BYTES_ROW(BYTES_SCALE)
@@ -181,6 +213,7 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
         x1 += group * VEC_COLUMNS;
     }
     VEC_EACH_BYTES_ROW(BYTES_STORE)
+    *ahead = next;
 #undef BYTES_ZERO
 #undef BYTES_CLEAR
 #undef BYTES_STEP
@@ -190,10 +223,10 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
 }
 
 #define TILE_BYTES(panels, group)                                                                                      \
-    static __attribute__((noinline)) void tile_bytes_##panels##_##group(const uint8_t *q, const int32_t *scales,       \
-                                                                        const uint8_t *x0, const uint8_t *x1,          \
-                                                                        unsigned groups, int32_t *out) {               \
-        tile_bytes(panels, group, q, scales, x0, x1, groups, out);                                                     \
+    static __attribute__((noinline)) void tile_bytes_##panels##_##group(                                               \
+        const uint8_t *q, const int32_t *scales, const uint8_t *x0, const uint8_t *x1, unsigned groups,                \
+        struct ahead *ahead, int32_t *out) {                                                                           \
+        tile_bytes(panels, group, q, scales, x0, x1, groups, ahead, out);                                              \
     }
 TILE_BYTES(1, 8)
 TILE_BYTES(1, 16)

@@ -54,7 +54,7 @@ ALWAYS_INLINE void chunk_block(const struct format *f, struct form form, const q
     const unsigned padded = (rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS * VEC_TILE_ROWS;
     const uint8_t *first = (const uint8_t *)p->weights + (e->row + r) * p->weights_stride + i * f->block_bytes;
     const uint8_t *x = (const uint8_t *)p->prepared + panel_offset(form, p->batch, i, e->panel);
-    const struct ahead ahead = {first + f->block_bytes, p->weights_stride, rows};
+    const struct ahead ahead = ahead_of(f, first + f->block_bytes, p->weights_stride, rows);
     for (unsigned j = 0; j < padded; j += TILE_ROWS) {
         const uint8_t *blocks[TILE_ROWS], *next[TILE_ROWS];
         tile_blocks(first, p->weights_stride, rows, j, blocks);
