@@ -67,7 +67,7 @@ static void choose_shapes(const options *o, bool quick, sweep s[SWEEPS]) {
     s[0].parts = LIST(1, 2, 3, 5, 16, 64);
     s[1] = s[0];
     s[1].rows = LIST(1, 5, 13, 49);
-    s[1].batch = LIST(48, 64, 100, 129, 200);
+    s[1].batch = LIST(48, 64, 100, 129, 205);
     s[1].columns = LIST(256, 512);
     s[2] = s[1];
     s[2].rows = LIST(97);
@@ -75,7 +75,7 @@ static void choose_shapes(const options *o, bool quick, sweep s[SWEEPS]) {
     if (quick) {
         s[0].rows = LIST(1, 3, 5, 13);
         s[0].batch = LIST(1, 4, 5, 8, 9, 13, 16, 17, 33);
-        s[0].columns = LIST(256, 512);
+        s[0].columns = LIST(256, 768);
         s[1].rows = LIST(49);
         s[1].batch = LIST(7, 48);
         s[2].batch = LIST(17);

@@ -14,9 +14,9 @@ enum {
     ROW_STEP = VEC_TILE_ROWS,
     /* Rows and panels whose sums are kept until all blocks are added. A multiple of the rows that are decoded together, and
      * of the floats of a cache line, so that lines of the output are written whole; all that a product has on the stack is
-     * about 52 KiB. */
+     * about 44 KiB. */
     CHUNK_ROWS = 48,
-    CHUNK_PANELS = 192 / VEC_COLUMNS
+    CHUNK_PANELS = 128 / VEC_COLUMNS
 };
 
 struct chunk {
