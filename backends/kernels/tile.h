@@ -86,23 +86,23 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
 enum { TILE_AHEAD = 2 * sizeof(int16_t) * ROW * VEC_COLUMNS };
 
 /* What is decoded next, `rows` blocks: a tile fetches a line of it into the second level of caches in each step of its loop.
- * All at once would be more than a CPU can wait for, and hold up what comes next. */
+ * All at once would be more than a CPU can wait for, and hold up what comes next. The line is a number and no pointer, as
+ * it may be behind the last block; the stride from the end of a block to the next one's beginning may be less than 0. */
 struct ahead {
-    const uint8_t *line;
-    size_t stride;
+    uintptr_t line, stride;
     unsigned block_lines, lines, rows;
 };
 
 ALWAYS_INLINE struct ahead ahead_of(const struct format *f, const uint8_t *block, size_t stride, unsigned rows) {
     /* A block that does not begin with a line has its end in one more. */
     const unsigned lines = (unsigned)(f->block_bytes + 63) / 64 + 1;
-    return (struct ahead){block, stride - 64 * (size_t)lines, lines, lines, rows};
+    return (struct ahead){(uintptr_t)block, stride - 64 * (uintptr_t)lines, lines, lines, rows};
 }
 
 ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
     if (ahead->rows == 0)
         return;
-    __builtin_prefetch(ahead->line, 0, 2);
+    __builtin_prefetch((const void *)ahead->line, 0, 2);
     ahead->line += 64;
     if (--ahead->lines == 0) {
         ahead->line += ahead->stride;

@@ -11,13 +11,16 @@
 #include "backends/kernels/vectors.h"
 
 enum {
-    ROW_STEP = VEC_TILE_ROWS,
+    /* Whole tiles, and whole fours of vectors.h: a part that ends inside of them costs as much as if it did not. */
+    ROW_STEP = 12,
     /* Rows and panels whose sums are kept until all blocks are added. A multiple of the rows that are decoded together, and
      * of the floats of a cache line, so that lines of the output are written whole; all that a product has on the stack is
      * about 44 KiB. */
     CHUNK_ROWS = 48,
     CHUNK_PANELS = 128 / VEC_COLUMNS
 };
+
+_Static_assert(ROW_STEP % VEC_TILE_ROWS == 0 && ROW_STEP % TILE_ROWS == 0, "rows of a part");
 
 struct chunk {
     struct decoded w;
