@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tile of vocabularies whose vectors are too narrow for panels: its lanes are along the columns of weights, and
- * TILE_ROWS decoded rows meet some batch rows. The four sums of a batch row are reduced and made floats together. Sums inside a span are exact, so
- * they may be formed in any order; spans are added in order, with one fma each.
+ * TILE_ROWS decoded rows meet some batch rows. The four sums of a batch row are reduced and made floats together. Sums
+ * inside a span are exact, so they may be formed in any order; spans are added in order, with one fma each.
  *
  * Where the vocabulary multiplies int16, a limb is a stream of products with scale * q. Where it multiplies int8, the
  * quants meet the limb's digits, and each group's sum is multiplied by its scale.
@@ -45,8 +45,8 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
             VEC_UNROLL
             for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
                 vec_store(w->quants[r + i] + k, f->quants(blocks[i], k));
-            for (unsigned g = 0; g < BLOCK / f->group; g++)
-                w->scales[r + i][g] = *header_scales(&h, f, i, g * f->group);
+            for (unsigned k = 0; k < BLOCK; k += 8 * f->group)
+                vec_scales(w->scales[r + i] + k / f->group, header_scales(&h, f, i, k));
             continue;
         }
 #else

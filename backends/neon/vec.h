@@ -56,6 +56,7 @@ ALWAYS_INLINE void vec_products(int16_t *out, vec_bytes q, const int8_t *scales,
 }
 
 ALWAYS_INLINE void vec_limb(int16_t *out, const int32_t *X) {
+    VEC_UNROLL
     for (unsigned k = 0; k < VEC_WEIGHTS; k += 4)
         vst1_s16(out + k, vmovn_s32(vld1q_s32(X + k)));
 }
@@ -105,6 +106,7 @@ typedef struct vec_fours {
 
 ALWAYS_INLINE vec_fours fours_from_halves(const uint8_t *const p[4], size_t offset) {
     uint32_t pairs[4];
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         memcpy(&pairs[r], p[r] + offset, sizeof pairs[r]);
     uint16x8_t v = vreinterpretq_u16_u32(vld1q_u32(pairs));
@@ -116,12 +118,14 @@ typedef uint8x16x4_t vec_quad;
 
 ALWAYS_INLINE vec_quad quad_load(const uint8_t *const p[4], size_t offset) {
     vec_quad v;
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vld1q_u8(p[r] + offset);
     return v;
 }
 
 ALWAYS_INLINE void quad_store(int8_t to[4][16], vec_quad v) {
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         vst1q_s8(to[r], vreinterpretq_s8_u8(v.val[r]));
 }
@@ -134,6 +138,7 @@ ALWAYS_INLINE uint32x4_t neon_words(uint32_t a, uint32_t b, uint32_t c, uint32_t
 ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
     uint8x16_t order = vreinterpretq_u8_u32(neon_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
                                                        0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u));
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vqtbl1q_u8(v.val[r], order);
     return v;
@@ -141,6 +146,7 @@ ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c,
 
 ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
     int32x4_t bits = vnegq_s32(vreinterpretq_s32_u32(neon_words(a, b, c, d)));
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vreinterpretq_u8_u32(vshlq_u32(vreinterpretq_u32_u8(v.val[r]), bits));
     return v;
@@ -148,30 +154,35 @@ ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsi
 
 ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     uint8x16_t masks = vreinterpretq_u8_u32(neon_words(a, b, c, d));
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vandq_u8(v.val[r], masks);
     return v;
 }
 
 ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vorrq_u8(v.val[r], w.val[r]);
     return v;
 }
 
 ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vzip1q_u8(v.val[r], w.val[r]);
     return v;
 }
 
 ALWAYS_INLINE vec_quad quad_zip_high(vec_quad v, vec_quad w) {
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vzip2q_u8(v.val[r], w.val[r]);
     return v;
 }
 
 ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
+    VEC_UNROLL
     for (unsigned r = 0; r < 4; r++) {
         uint8x8_t mins = vget_high_u8(v.val[r]);
         vst1q_s16(to + r * stride, vreinterpretq_s16_u16(vshll_n_u8(mins, 8)));
@@ -205,6 +216,12 @@ ALWAYS_INLINE vec_four vec_dots(const int16_t *w, size_t stride, const int16_t *
 }
 
 #ifdef __ARM_FEATURE_DOTPROD
+
+ALWAYS_INLINE void vec_scales(int32_t *out, const int8_t *eight) {
+    int16x8_t s = vmovl_s8(vld1_s8(eight));
+    vst1q_s32(out, vmovl_s16(vget_low_s16(s)));
+    vst1q_s32(out + 4, vmovl_high_s16(s));
+}
 
 /* The sums of four products each of `length` quants with the activations, whose digits are `stride` apart. */
 ALWAYS_INLINE int32x4_t dotprod_sums(const uint8_t *q, const uint8_t *x, size_t stride, unsigned digits,

@@ -37,6 +37,7 @@
  *   quad_min_entries(v, out, stride) stores the upper eight bytes of each row, which are mins, as prepare.h's entries
  *   VEC_LIMB_DIGITS, VEC_BYTE_DIGITS in a vocabulary that multiplies int8: the digits of base 128 of a limb (2), and of
  *                                    BYTE's activations (1). It also has
+ *   vec_scales(out, eight)           eight int8 scales as int32
  *   vec_digit_dots(q, q_stride, scales, scales_stride, group, x, x_stride, digits, count)
  *                                    four rows of int8 quants times `digits` rows of digits, the uppermost first; each
  *                                    group's sum times its scale; as vec_dots, the sums exact and then made floats
