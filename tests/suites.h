@@ -18,6 +18,7 @@ Suite *suite_plugins(void);
 Suite *suite_threads(void);
 Suite *suite_quantize(void);
 Suite *suite_npy(void);
+Suite *suite_gguf(void);
 /* In a runner of its own, check_cpu. */
 Suite *suite_cpu(void);
 Suite *suite_memory(void);

@@ -4,82 +4,23 @@
 #define _GNU_SOURCE
 #include "npy.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "escape.h"
+#include "input.h"
 #include "output.h"
 
 enum {
     CHUNK_BYTES = 65536, /* a multiple of every element's size */
     HEAD_BYTES = NPY_MAX_PREAMBLE_BYTES + NPY_MAX_HEADER_BYTES,
-    WRITTEN_HEADER_BYTES = 128, /* enough for any two dimensions, and what NumPy writes */
-    SHOWN_PATH_BYTES = 512
+    WRITTEN_HEADER_BYTES = 128 /* enough for any two dimensions, and what NumPy writes */
 };
 
 static bool refuse(char error[NPY_ERROR_BYTES], const char *path, const char *text) {
-    char shown[SHOWN_PATH_BYTES];
-    snprintf(error, NPY_ERROR_BYTES, "%s: %.500s", escape_path(shown, sizeof shown, path), text);
-    return false;
-}
-
-static bool refuse_errno(char error[NPY_ERROR_BYTES], const char *path, const char *what) {
-    char text[256];
-    snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
-    return refuse(error, path, text);
-}
-
-/* `count` bytes from `offset` on; fails with errno 0 if the file has become shorter. */
-static bool read_at(int file, void *to, size_t count, size_t offset) {
-    char *bytes = to;
-    while (count > 0) {
-        ssize_t got = pread(file, bytes, count, (off_t)offset);
-        if (got == 0) {
-            errno = 0;
-        }
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            return false;
-        }
-        if (got > 0) {
-            bytes += got;
-            offset += (size_t)got;
-            count -= (size_t)got;
-        }
-    }
-    return true;
-}
-
-static bool refuse_read(char error[NPY_ERROR_BYTES], const char *path) {
-    return errno == 0 ? refuse(error, path, "became shorter while it was read")
-                      : refuse_errno(error, path, "cannot be read");
-}
-
-/* Opens without waiting for a FIFO's other end; nothing but a regular file has a length to hold a header against. */
-static int open_regular(const char *path, size_t *length, char error[NPY_ERROR_BYTES]) {
-    struct stat status;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (file < 0) {
-        refuse_errno(error, path, "cannot be opened");
-        return -1;
-    }
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-        refuse(error, path, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file");
-        close(file);
-        return -1;
-    }
-    *length = (size_t)status.st_size;
-    if ((off_t)*length != status.st_size) {
-        refuse(error, path, "is larger than memory can be");
-        close(file);
-        return -1;
-    }
-    return file;
+    return input_refuse(path, text, error);
 }
 
 static bool read_header(int file, const char *path, size_t length, npy_header *header, char error[NPY_ERROR_BYTES]) {
@@ -89,7 +30,7 @@ static bool read_header(int file, const char *path, size_t length, npy_header *h
         return refuse(error, path, "no memory for its header");
     }
     char text[NPY_ERROR_BYTES];
-    bool good = read_at(file, head, available, 0) || refuse_read(error, path);
+    bool good = input_read(file, path, head, available, 0, error);
     if (good && !npy_parse(head, available, length, header, text)) {
         good = refuse(error, path, text);
     }
@@ -173,8 +114,8 @@ static bool read_data(int file, const char *path, const npy_header *header, npy_
     size_t element_bytes = npy_type_bytes(header->type), step = CHUNK_BYTES / element_bytes;
     for (size_t first = 0; first < header->elements; first += step) {
         size_t count = header->elements - first < step ? header->elements - first : step;
-        if (!read_at(file, chunk, count * element_bytes, header->data_offset + first * element_bytes)) {
-            return refuse_read(error, path);
+        if (!input_read(file, path, chunk, count * element_bytes, header->data_offset + first * element_bytes, error)) {
+            return false;
         }
         for (size_t i = 0; i < count; i++) {
             size_t from = first + i;
@@ -210,13 +151,14 @@ static bool read_array(int file, const char *path, size_t length, npy_array *arr
 }
 
 bool npy_read(const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
-    size_t length;
-    int file = open_regular(path, &length, error);
+    uint64_t length;
+    int file = input_open(path, &length, error);
     if (file < 0) {
         return false;
     }
     npy_array read;
-    bool good = read_array(file, path, length, &read, error);
+    bool good = length <= SIZE_MAX ? read_array(file, path, (size_t)length, &read, error)
+                                   : refuse(error, path, "is larger than memory can be");
     close(file);
     if (good) {
         *array = read;
