@@ -25,6 +25,7 @@ int main(void) {
     srunner_add_suite(runner, suite_quantize());
     srunner_add_suite(runner, suite_npy());
     srunner_add_suite(runner, suite_gguf());
+    srunner_add_suite(runner, suite_gguf_files());
     printf("Q8K_TEST_SEED=%" PRIu64 "\n", test_seed());
     fflush(stdout);
     srunner_run_all(runner, CK_ENV);

@@ -43,7 +43,7 @@ npy() {
 
 @test "--help and --version succeed and print on standard output" {
     run -0 --separate-stderr "$Q8K" --help
-    for name in info quantize dequantize matmul verify bench; do
+    for name in info inspect quantize dequantize matmul verify bench; do
         [[ $output == *"  $name "* ]]
     done
     run -0 --separate-stderr "$Q8K" --version
@@ -51,7 +51,7 @@ npy() {
 }
 
 @test "every subcommand has help" {
-    for name in info quantize dequantize matmul verify bench; do
+    for name in info inspect quantize dequantize matmul verify bench; do
         run -0 --separate-stderr "$Q8K" "$name" --help
         [[ ${lines[0]} == "usage: q8k $name"* ]]
         [[ $output == *--help* ]]
@@ -69,7 +69,7 @@ npy() {
 
 @test "no subcommand and a wrong one are usage errors" {
     usage_error "usage: q8k SUBCOMMAND"
-    usage_error "q8k: subcommand = 'inspekt' (limit info, quantize, dequantize, matmul, verify, bench)" inspekt
+    usage_error "q8k: subcommand = 'inspekt' (limit info, inspect, quantize, dequantize, matmul, verify, bench)" inspekt
     usage_error "subcommand = 'a\\x1b[31m'" $'a\033[31m'
     usage_error "subcommand = ''" ""
 }

@@ -19,6 +19,7 @@ Suite *suite_threads(void);
 Suite *suite_quantize(void);
 Suite *suite_npy(void);
 Suite *suite_gguf(void);
+Suite *suite_gguf_files(void);
 /* In a runner of its own, check_cpu. */
 Suite *suite_cpu(void);
 Suite *suite_memory(void);

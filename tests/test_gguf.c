@@ -104,6 +104,7 @@ Suite *suite_gguf(void) {
     TCase *right = tcase_create("right");
     tcase_add_test(right, both_versions_and_every_type);
     suite_add_tcase(suite, right);
+    suite_add_tcase(suite, tcase_gguf_hostile());
     suite_add_tcase(suite, tcase_gguf_write());
     return suite;
 }

@@ -43,7 +43,6 @@ void expect_message(const char *error);
 
 /* Parts of suite_gguf(). */
 TCase *tcase_gguf_hostile(void);
-TCase *tcase_gguf_files(void);
 TCase *tcase_gguf_write(void);
 
 #endif

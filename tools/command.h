@@ -40,7 +40,8 @@ enum {
     OPTION_REPEAT = 8192,
     OPTION_QUICK = 16384,
     OPTION_GGML = 32768,
-    OPTION_PLOT = 65536
+    OPTION_PLOT = 65536,
+    OPTION_MMAP = 131072
 };
 
 /* The command line of a subcommand; what was not given has the value in brackets. */
@@ -61,6 +62,7 @@ typedef struct command_arguments {
     bool quick;              /* [false] */
     const char *ggml;        /* [NULL] */
     const char *plot;        /* [NULL] */
+    bool map;                /* [false] */
 } command_arguments;
 
 typedef struct command {
@@ -73,7 +75,8 @@ typedef struct command {
     int (*run)(const command_arguments *arguments);
 } command;
 
-extern const command command_info, command_quantize, command_dequantize, command_matmul, command_verify, command_bench;
+extern const command command_info, command_inspect, command_quantize, command_dequantize, command_matmul,
+    command_verify, command_bench;
 
 /* Reads the command line from argv[1] on. Returns true if the subcommand is to run; else *status is the exit status:
  * help was asked for, or the line is wrong and that has been said. */

@@ -11,7 +11,7 @@ enum {
      * character, number of dimensions, one of them, type, offset. */
     GGUF_LEAST_KEY_BYTES = 14,
     GGUF_LEAST_TENSOR_BYTES = 33,
-    GGUF_SHOWN_TEXT = 64,
+    GGUF_SHOWN_TEXT = 48,
     GGUF_SHOWN_BYTES = 4 * GGUF_SHOWN_TEXT + 1,
     /* Of "q8k.tensor.", a name, ".format" and a NUL. */
     GGUF_TENSOR_KEY_BYTES = 11 + GGUF_MAX_NAME_BYTES + 7 + 1

@@ -39,6 +39,9 @@ typedef struct npy_header {
  * Returns false and writes a one-line message (without the file's name) to `error` if it is not acceptable. */
 bool npy_parse(const uint8_t *bytes, size_t available, size_t length, npy_header *header, char error[NPY_ERROR_BYTES]);
 
+/* Reads the header of a file, of any shape. On failure returns false with "PATH: what is wrong" in `error`. */
+bool npy_read_header(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]);
+
 /* A matrix in memory, row after row. A one-dimensional array counts as one row. */
 typedef struct npy_array {
     npy_type type; /* NPY_UINT8, or NPY_FLOAT32: float16 and float64 are converted when read */

@@ -128,37 +128,59 @@ static bool read_data(int file, const char *path, const npy_header *header, npy_
     return true;
 }
 
-static bool read_array(int file, const char *path, size_t length, npy_array *array, char error[NPY_ERROR_BYTES]) {
-    npy_header header;
-    if (!read_header(file, path, length, &header, error) || !take_shape(&header, path, array, error)) {
+static bool read_array(int file, const char *path, const npy_header *header, npy_array *array,
+                       char error[NPY_ERROR_BYTES]) {
+    if (!take_shape(header, path, array, error)) {
         return false;
     }
-    if (header.elements > SIZE_MAX / npy_type_bytes(array->type)) {
+    if (header->elements > SIZE_MAX / npy_type_bytes(array->type)) {
         return refuse(error, path, "more elements than memory can hold");
     }
     array->data = NULL;
-    if (header.elements > 0) {
-        array->data = malloc(header.elements * npy_type_bytes(array->type));
+    if (header->elements > 0) {
+        array->data = malloc(header->elements * npy_type_bytes(array->type));
         if (array->data == NULL) {
             return refuse(error, path, "no memory for its data");
         }
     }
-    if (!read_data(file, path, &header, array, error)) {
+    if (!read_data(file, path, header, array, error)) {
         npy_free(array);
         return false;
     }
     return true;
 }
 
-bool npy_read(const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
+/* Returns the descriptor of a file whose header was read, or -1. */
+static int open_array(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]) {
     uint64_t length;
     int file = input_open(path, &length, error);
     if (file < 0) {
+        return -1;
+    }
+    if (length > SIZE_MAX ? refuse(error, path, "is larger than memory can be")
+                          : read_header(file, path, (size_t)length, header, error)) {
+        return file;
+    }
+    close(file);
+    return -1;
+}
+
+bool npy_read_header(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]) {
+    int file = open_array(path, header, error);
+    if (file >= 0) {
+        close(file);
+    }
+    return file >= 0;
+}
+
+bool npy_read(const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
+    npy_header header;
+    npy_array read;
+    int file = open_array(path, &header, error);
+    if (file < 0) {
         return false;
     }
-    npy_array read;
-    bool good = length <= SIZE_MAX ? read_array(file, path, (size_t)length, &read, error)
-                                   : refuse(error, path, "is larger than memory can be");
+    bool good = read_array(file, path, &header, &read, error);
     close(file);
     if (good) {
         *array = read;

@@ -10,7 +10,7 @@
 
 #include "escape.h"
 
-enum { OPTION_HELP = 128, OPTION_COUNT = 17, SHOWN_BYTES = 256, LIST_BYTES = 256 };
+enum { OPTION_HELP = 128, OPTION_COUNT = 18, SHOWN_BYTES = 256, LIST_BYTES = 256 };
 
 static const struct {
     unsigned bit;
@@ -31,6 +31,7 @@ static const struct {
     {OPTION_QUICK, "quick", NULL, "end within 40 seconds: fewer batches, a smaller matrix"},
     {OPTION_GGML, "ggml", "DIR", "the folder of ggml's shared libraries, as a peer"},
     {OPTION_PLOT, "plot", "FILE.svg", "draw the figures too, with gnuplot"},
+    {OPTION_MMAP, "mmap", NULL, "map the file instead of reading it: for one that nobody cuts off meanwhile"},
     {OPTION_JSON, "json", NULL, "print one JSON object"},
     {OPTION_HELP, "help", NULL, "print this help"},
 };
@@ -169,6 +170,9 @@ static bool take_option(unsigned bit, command_arguments *arguments) {
         return true;
     case OPTION_GGML:
         arguments->ggml = optarg;
+        return true;
+    case OPTION_MMAP:
+        arguments->map = true;
         return true;
     case OPTION_PLOT:
         arguments->plot = optarg;
