@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # GGUF files on standard output, for tests in bats to source.
 
