@@ -428,7 +428,8 @@ product() {
             done
         done
     done
-    [ "$(wc -L <<<"$output")" -le 100 ]
+    # Lines about backends that are not there hold paths of any length.
+    [ "$(grep -v '^left out: ' <<<"$output" | wc -L)" -le 100 ]
 }
 
 @test "verify takes a backend and a seed" {
