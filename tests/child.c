@@ -14,8 +14,7 @@
 #include "tools/definition.h"
 #include "golden.h"
 
-/* What slows down all of Check, such as a sanitizer or an emulator, slows down a child too. */
-static double slowdown(void) {
+double child_slowdown(void) {
     const char *factor = getenv("CK_TIMEOUT_MULTIPLIER");
     double value = factor != NULL ? strtod(factor, NULL) : 1;
     return value >= 1 ? value : 1;
@@ -24,7 +23,7 @@ static double slowdown(void) {
 /* Its own end, and not Check's, which would end the whole test at once. */
 static void set_alarm(const child_environment *environment) {
     signal(SIGALRM, SIG_DFL);
-    alarm((unsigned)(slowdown() * (environment->limit > 0 ? environment->limit : 5)));
+    alarm((unsigned)(child_slowdown() * (environment->limit > 0 ? environment->limit : 5)));
 }
 
 static void set_or_unset(const char *name, const char *value) {
@@ -187,7 +186,7 @@ static void run_once(const child_environment *environment, outcome *found) {
 }
 
 void child_run(const child_environment *environment, outcome *found) {
-    double limit = slowdown();
+    double limit = child_slowdown();
     /* A machine with other work to do may be slow once or twice. */
     for (int i = 0; i < 3; i++) {
         run_once(environment, found);

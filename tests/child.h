@@ -32,6 +32,10 @@ typedef struct child_environment {
     unsigned limit;     /* seconds until it is ended; 0: 5, longer than any load may take */
 } child_environment;
 
+/* By how much Check's limits of time are multiplied, at least 1: what slows down all of Check, such as a sanitizer or an
+ * emulator, slows down a child too. */
+double child_slowdown(void);
+
 /* Fails the test unless the process ends by itself, in time, without a signal. */
 void child_run(const child_environment *environment, outcome *found);
 

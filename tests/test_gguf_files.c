@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "suites.h"
+#include "child.h"
 #include "support.h"
 
 /* Checkers of memory take both for themselves. */
@@ -127,7 +128,7 @@ static long peak_now(void) {
     return kilobytes >= 0 ? kilobytes : peak_kilobytes();
 }
 
-/* Opens `path` in a process of its own, which may take `limit` bytes and a second. Its exit status: 0 accepted, 1
+/* Opens `path` in a process of its own, which may take `limit` bytes and a second, or longer where everything is slow. Its exit status: 0 accepted, 1
  * refused, 2 took too much. */
 static int open_bounded(size_t limit, const char *fragment) {
     pid_t child = fork();
@@ -141,7 +142,7 @@ static int open_bounded(size_t limit, const char *fragment) {
         double seconds = processor_seconds() - begun;
         long grown = peak_now() - before;
         bool told = opened || strstr(error, fragment) != NULL;
-        if (!told || (BOUNDED && ((measured && (size_t)grown > limit / 1024) || seconds > 1.0))) {
+        if (!told || (BOUNDED && ((measured && (size_t)grown > limit / 1024) || seconds > child_slowdown()))) {
             fprintf(stderr, "%ld KiB (limit %zu), %.2f s: %s\n", grown, limit / 1024, seconds, error);
             _exit(2);
         }
