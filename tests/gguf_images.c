@@ -113,15 +113,6 @@ image image_sample(uint32_t version) {
     return made;
 }
 
-void expect_message(const char *error) {
-    size_t length = strnlen(error, GGUF_ERROR_BYTES);
-    ck_assert_uint_gt(length, 0);
-    ck_assert_uint_lt(length, GGUF_ERROR_BYTES);
-    for (size_t i = 0; i < length; i++)
-        require((uint8_t)error[i] >= ' ' && error[i] != 0x7f && memcmp(error + i, "\xc2\x9b", 2) != 0,
-                "control character in: %s", error);
-}
-
 gguf expect_parsed(const image *of) {
     gguf header;
     size_t needed;
@@ -136,7 +127,18 @@ void expect_refused_image(image of, const char *fragment) {
     char error[GGUF_ERROR_BYTES] = "";
     bool accepted = gguf_parse(of.bytes, of.length, of.length, &header, &needed, error);
     ck_assert_msg(!accepted, "accepted: %s", fragment);
-    expect_message(error);
+    expect_message(error, GGUF_ERROR_BYTES);
     ck_assert_msg(strstr(error, fragment) != NULL, "message '%s' lacks '%s'", error, fragment);
     image_free(&of);
+}
+
+char gguf_folder[TEST_PATH_BYTES], gguf_path[TEST_PATH_BYTES];
+
+void gguf_folder_start(void) {
+    folder_make(gguf_folder);
+    test_path(gguf_path, gguf_folder, "file.gguf");
+}
+
+void gguf_folder_stop(void) {
+    folder_remove(gguf_folder);
 }

@@ -11,6 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Of control characters UTF-8 has some beyond ASCII. */
+void expect_message(const char *error, size_t room) {
+    size_t length = strnlen(error, room);
+    ck_assert_uint_gt(length, 0);
+    ck_assert_uint_lt(length, room);
+    for (size_t i = 0; i < length; i++)
+        require((uint8_t)error[i] >= ' ' && error[i] != 0x7f && memcmp(error + i, "\xc2\x9b", 2) != 0,
+                "control character in: %s", error);
+}
+
 uint64_t test_seed(void) {
     const char *text = getenv("Q8K_TEST_SEED");
     return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : 20260722;

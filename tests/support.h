@@ -18,6 +18,18 @@
             ck_abort_msg(__VA_ARGS__);                                                                                 \
     } while (0)
 
+/* Ends the test unless `error`, in a buffer of so many bytes, is a message: one line without control characters. */
+void expect_message(const char *error, size_t room);
+
+/* Whether checkers of memory or of threads are built in, which take memory, time and locks for themselves. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 /* ---- random numbers: the same ones in every run with the same seed ---- */
 
 /* Q8K_TEST_SEED, or a fixed number. */

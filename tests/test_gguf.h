@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "support.h"
 #include "tools/gguf.h"
 
 /* Bytes that are put together, with room that ends where they end: checkers of memory see what lies beyond. */
@@ -38,8 +39,11 @@ image image_sample(uint32_t version);
 gguf expect_parsed(const image *of);
 /* Ends the test unless it is refused with this text in the message. Frees it. */
 void expect_refused_image(image of, const char *fragment);
-/* A message is one line without control characters. */
-void expect_message(const char *error);
+
+/* A fixture: a folder, and the path of a file that is not yet in it. */
+extern char gguf_folder[TEST_PATH_BYTES], gguf_path[TEST_PATH_BYTES];
+void gguf_folder_start(void);
+void gguf_folder_stop(void);
 
 /* Parts of suite_gguf(). */
 TCase *tcase_gguf_hostile(void);

@@ -17,33 +17,14 @@
 #include "child.h"
 #include "support.h"
 
-/* Checkers of memory take both for themselves. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BOUNDED 0
-#elif defined(__has_feature)
-#define BOUNDED !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define BOUNDED 1
-#endif
 enum { MANY = 100000, MANY_KEYS_BYTES = 2 * MANY * 64 };
-
-static char folder[TEST_PATH_BYTES], path[TEST_PATH_BYTES];
-
-static void start(void) {
-    folder_make(folder);
-    test_path(path, folder, "file.gguf");
-}
-
-static void stop(void) {
-    folder_remove(folder);
-}
 
 static void expect_refused_file(const char *name, const char *fragment) {
     for (int map = 0; map < 2; map++) {
         gguf_file file;
         char error[GGUF_ERROR_BYTES] = "";
         ck_assert_msg(!gguf_open(&file, name, map, error), "opened: %s", fragment);
-        expect_message(error);
+        expect_message(error, GGUF_ERROR_BYTES);
         ck_assert_msg(strstr(error, fragment) != NULL, "message '%s' lacks '%s'", error, fragment);
     }
 }
@@ -51,17 +32,17 @@ static void expect_refused_file(const char *name, const char *fragment) {
 START_TEST(what_is_no_file) {
     char fragment[TEST_PATH_BYTES + 128];
     expect_refused_file("/dev/zero", "/dev/zero: is not a regular file");
-    expect_refused_file(folder, ": is a directory");
-    ck_assert_int_eq(mkfifo(path, 0600), 0);
-    snprintf(fragment, sizeof fragment, "%s: is not a regular file", path);
-    expect_refused_file(path, fragment);
-    ck_assert_int_eq(unlink(path), 0);
-    snprintf(fragment, sizeof fragment, "%s: cannot be opened: No such file", path);
-    expect_refused_file(path, fragment);
-    file_write(path, "", 0);
+    expect_refused_file(gguf_folder, ": is a directory");
+    ck_assert_int_eq(mkfifo(gguf_path, 0600), 0);
+    snprintf(fragment, sizeof fragment, "%s: is not a regular file", gguf_path);
+    expect_refused_file(gguf_path, fragment);
+    ck_assert_int_eq(unlink(gguf_path), 0);
+    snprintf(fragment, sizeof fragment, "%s: cannot be opened: No such file", gguf_path);
+    expect_refused_file(gguf_path, fragment);
+    file_write(gguf_path, "", 0);
     snprintf(fragment, sizeof fragment, "%s: magic = the end of the file, 0 bytes on, at byte 0 (limit at least 4)",
-             path);
-    expect_refused_file(path, fragment);
+             gguf_path);
+    expect_refused_file(gguf_path, fragment);
 }
 END_TEST
 
@@ -80,9 +61,9 @@ START_TEST(long_headers) {
         image_key_number(&made, "short", GGUF_UINT8, 5);
         image_tensor(&made, "t", (const uint64_t[]){256, 0}, 12, 0);
         image_data(&made, 32, 144);
-        file_write(path, made.bytes, made.length);
+        file_write(gguf_path, made.bytes, made.length);
         for (int map = 0; map < 2; map++) {
-            ck_assert_msg(gguf_open(&file, path, map, error), "%s", error);
+            ck_assert_msg(gguf_open(&file, gguf_path, map, error), "%s", error);
             ck_assert(gguf_find_key(&file.header, (gguf_text){"long", 4}, &key) && key.value.length == lengths[i] + 8);
             ck_assert(gguf_find_key(&file.header, (gguf_text){"short", 5}, &key) && gguf_unsigned(&key.value, 0) == 5);
             ck_assert(!gguf_read(&file, made.length - 1, 2, made.bytes, error));
@@ -138,11 +119,11 @@ static int open_bounded(size_t limit, const char *fragment) {
         bool measured = reset_peak();
         long before = peak_now();
         double begun = processor_seconds();
-        bool opened = gguf_open(&file, path, false, error);
+        bool opened = gguf_open(&file, gguf_path, false, error);
         double seconds = processor_seconds() - begun;
         long grown = peak_now() - before;
         bool told = opened || strstr(error, fragment) != NULL;
-        if (!told || (BOUNDED && ((measured && (size_t)grown > limit / 1024) || seconds > child_slowdown()))) {
+        if (!told || (!SANITIZED && ((measured && (size_t)grown > limit / 1024) || seconds > child_slowdown()))) {
             fprintf(stderr, "%ld KiB (limit %zu), %.2f s: %s\n", grown, limit / 1024, seconds, error);
             _exit(2);
         }
@@ -165,15 +146,15 @@ START_TEST(sparse_files) {
     image_tensor(&made, "low", (const uint64_t[]){1 << 16, 1 << 15, 0}, 24, 0);
     image_tensor(&made, "high", (const uint64_t[]){1 << 16, 1 << 15, 0}, 24, half);
     image_data(&made, 32, 0);
-    file_write(path, made.bytes, made.length);
-    int written = open(path, O_WRONLY | O_CLOEXEC);
+    file_write(gguf_path, made.bytes, made.length);
+    int written = open(gguf_path, O_WRONLY | O_CLOEXEC);
     ck_assert_int_eq(ftruncate(written, (off_t)(made.length + 2 * half)), 0);
     ck_assert_int_eq(pwrite(written, "end", 3, (off_t)(made.length + half + (UINT64_C(1) << 31) - 3)), 3);
     close(written);
     ck_assert_int_eq(open_bounded(4 << 20, ""), 0);
     gguf_file file;
     char error[GGUF_ERROR_BYTES], last[3];
-    ck_assert_msg(gguf_open(&file, path, false, error), "%s", error);
+    ck_assert_msg(gguf_open(&file, gguf_path, false, error), "%s", error);
     gguf_tensor high = gguf_tensor_at(&file.header, 1);
     ck_assert(high.offset == made.length + half && high.bytes == UINT64_C(1) << 31);
     ck_assert_msg(gguf_read(&file, high.offset + high.bytes - 3, 3, last, error), "%s", error);
@@ -195,8 +176,8 @@ START_TEST(sparse_headers) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         image made = image_start(3, cases[i].tensors, cases[i].keys);
-        file_write(path, made.bytes, made.length);
-        ck_assert_int_eq(truncate(path, (off_t)1 << 33), 0);
+        file_write(gguf_path, made.bytes, made.length);
+        ck_assert_int_eq(truncate(gguf_path, (off_t)1 << 33), 0);
         ck_assert_int_eq(open_bounded(4 << 20, cases[i].fragment), 1);
         image_free(&made);
     }
@@ -204,8 +185,8 @@ START_TEST(sparse_headers) {
     image_key(&made, "k", GGUF_ARRAY);
     image_number(&made, GGUF_UINT8, 4);
     image_number(&made, UINT64_C(1) << 32, 8);
-    file_write(path, made.bytes, made.length);
-    ck_assert_int_eq(truncate(path, (off_t)1 << 33), 0);
+    file_write(gguf_path, made.bytes, made.length);
+    ck_assert_int_eq(truncate(gguf_path, (off_t)1 << 33), 0);
     ck_assert_int_eq(
         open_bounded(4 << 20, "metadata[0].value = 4294967296 bytes at byte 49 (limit 1073741775, up to 1073741824"),
         1);
@@ -251,8 +232,8 @@ static size_t write_many(bool reversed, size_t last_key, size_t last_tensor) {
         put_number(&made, 0, 4);
         put_number(&made, 32 * (reversed ? MANY - 1 - i : i), 8);
     }
-    file_write(path, made.bytes, made.length);
-    ck_assert_int_eq(truncate(path, (off_t)(made.length + 32 * (MANY + 1))), 0);
+    file_write(gguf_path, made.bytes, made.length);
+    ck_assert_int_eq(truncate(gguf_path, (off_t)(made.length + 32 * (MANY + 1))), 0);
     free(made.bytes);
     return made.length + 32 * (MANY + 1);
 }
@@ -286,7 +267,7 @@ START_TEST(short_keys_take_little_memory) {
         put_number(&made, 0, 1);
     }
     ck_assert_uint_eq(made.length, BYTES);
-    file_write(path, made.bytes, made.length);
+    file_write(gguf_path, made.bytes, made.length);
     free(made.bytes);
     ck_assert_int_eq(open_bounded(allowed(BYTES), "metadata[999999].key = a second '%   ' at byte "), 1);
 }
@@ -295,7 +276,7 @@ END_TEST
 Suite *suite_gguf_files(void) {
     Suite *suite = suite_create("gguf_files");
     TCase *tcase = tcase_create("files");
-    tcase_add_checked_fixture(tcase, start, stop);
+    tcase_add_checked_fixture(tcase, gguf_folder_start, gguf_folder_stop);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, what_is_no_file);
     tcase_add_test(tcase, long_headers);

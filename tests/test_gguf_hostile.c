@@ -400,7 +400,7 @@ START_TEST(cut_at_every_byte) {
         image_put(&cut, made.bytes, length);
         require(!gguf_parse(cut.bytes, length, length, &header, &needed, error), "accepted %zu bytes", length);
         require(needed == 0, "%zu bytes needed of %zu", needed, length);
-        expect_message(error);
+        expect_message(error, GGUF_ERROR_BYTES);
         require(strstr(error, "at byte ") != NULL && strstr(error, "(limit ") != NULL, "%s", error);
         bool parsed = gguf_parse(cut.bytes, length, made.length, &header, &needed, error);
         require(parsed == (length >= whole), "%zu bytes of %zu: %d", length, whole, parsed);
@@ -465,7 +465,7 @@ START_TEST(random_changes) {
             accepted++;
         } else {
             require(needed == 0, "mutation %d", i);
-            expect_message(error);
+            expect_message(error, GGUF_ERROR_BYTES);
         }
         image_free(&made);
     }

@@ -12,17 +12,6 @@
 
 #include "support.h"
 
-static char folder[TEST_PATH_BYTES], path[TEST_PATH_BYTES];
-
-static void start(void) {
-    folder_make(folder);
-    test_path(path, folder, "file.gguf");
-}
-
-static void stop(void) {
-    folder_remove(folder);
-}
-
 static gguf_text text(const char *string) {
     return (gguf_text){string, strlen(string)};
 }
@@ -89,7 +78,7 @@ static uint64_t write_sample(gguf_tensor tensors[5]) {
         gguf_add_tensor(&writer, &tensors[i]);
         bytes += tensors[i].bytes;
     }
-    ck_assert_msg(gguf_writer_open(&writer, path, error), "%s", error);
+    ck_assert_msg(gguf_writer_open(&writer, gguf_path, error), "%s", error);
     gguf_free(&source);
     image_free(&made);
     write_data(&writer, bytes);
@@ -122,7 +111,7 @@ START_TEST(what_is_written_can_be_read) {
     char error[GGUF_ERROR_BYTES];
     write_sample(tensors);
     for (int map = 0; map < 2; map++) {
-        ck_assert_msg(gguf_open(&file, path, map, error), "%s", error);
+        ck_assert_msg(gguf_open(&file, gguf_path, map, error), "%s", error);
         ck_assert_uint_eq(file.header.length % 64, 0);
         expect_sample(&file, tensors);
         gguf_close(&file);
@@ -135,7 +124,7 @@ END_TEST
 static void expect_nothing(void) {
     FILE *listing;
     char command[TEST_PATH_BYTES + 32];
-    snprintf(command, sizeof command, "ls -A '%s'", folder);
+    snprintf(command, sizeof command, "ls -A '%s'", gguf_folder);
     listing = popen(command, "r");
     ck_assert_ptr_nonnull(listing);
     ck_assert_int_eq(fgetc(listing), EOF);
@@ -144,10 +133,10 @@ static void expect_nothing(void) {
 
 static void expect_unopened(gguf_writer *writer, const char *fragment) {
     char error[GGUF_ERROR_BYTES] = "";
-    ck_assert(!gguf_writer_open(writer, path, error));
-    expect_message(error);
-    ck_assert_msg(strncmp(error, path, strlen(path)) == 0 && strstr(error, fragment) != NULL, "'%s' lacks '%s'", error,
-                  fragment);
+    ck_assert(!gguf_writer_open(writer, gguf_path, error));
+    expect_message(error, GGUF_ERROR_BYTES);
+    ck_assert_msg(strncmp(error, gguf_path, strlen(gguf_path)) == 0 && strstr(error, fragment) != NULL,
+                  "'%s' lacks '%s'", error, fragment);
     expect_nothing();
 }
 
@@ -190,7 +179,7 @@ static void begin_two(gguf_writer *writer) {
     gguf_writer_begin(writer);
     gguf_add_tensor(writer, &first);
     gguf_add_tensor(writer, &second);
-    ck_assert_msg(gguf_writer_open(writer, path, error), "%s", error);
+    ck_assert_msg(gguf_writer_open(writer, gguf_path, error), "%s", error);
 }
 
 START_TEST(too_little_and_too_much_data_is_no_file) {
@@ -214,7 +203,7 @@ START_TEST(too_little_and_too_much_data_is_no_file) {
     begin_two(&writer);
     write_data(&writer, 288 + 292);
     ck_assert_msg(gguf_writer_finish(&writer, error), "%s", error);
-    ck_assert_int_eq(access(path, R_OK), 0);
+    ck_assert_int_eq(access(gguf_path, R_OK), 0);
 }
 END_TEST
 
@@ -241,7 +230,7 @@ START_TEST(a_full_disk_leaves_the_old_file) {
     char error[GGUF_ERROR_BYTES] = "";
     struct rlimit limit, whole;
     size_t bytes;
-    file_write(path, "old", 3);
+    file_write(gguf_path, "old", 3);
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &whole);
     limit = whole;
@@ -254,7 +243,7 @@ START_TEST(a_full_disk_leaves_the_old_file) {
         gguf_add_string(&writer, "key", text("of some length, so that the header does not fit"));
         /* Check has a file of its own, which the limit would meet too: nothing may be asserted while it holds. */
         bool limited = setrlimit(RLIMIT_FSIZE, &limit) == 0;
-        bool opened = gguf_writer_open(&writer, path, error);
+        bool opened = gguf_writer_open(&writer, gguf_path, error);
         bool written = opened && gguf_write(&writer, data, sizeof data, error);
         if (opened)
             gguf_writer_abandon(&writer);
@@ -264,10 +253,10 @@ START_TEST(a_full_disk_leaves_the_old_file) {
         ck_assert(!written);
         ck_assert_msg(strstr(error, ": cannot be written: File too large") != NULL, "%s", error);
     }
-    uint8_t *old = file_read(path, &bytes);
+    uint8_t *old = file_read(gguf_path, &bytes);
     ck_assert(bytes == 3 && memcmp(old, "old", 3) == 0);
     free(old);
-    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(unlink(gguf_path), 0);
     expect_nothing();
 }
 END_TEST
@@ -304,7 +293,7 @@ END_TEST
 
 TCase *tcase_gguf_write(void) {
     TCase *tcase = tcase_create("write");
-    tcase_add_checked_fixture(tcase, start, stop);
+    tcase_add_checked_fixture(tcase, gguf_folder_start, gguf_folder_stop);
     tcase_add_test(tcase, what_is_written_can_be_read);
     tcase_add_test(tcase, headers_that_would_be_refused_are_not_written);
     tcase_add_test(tcase, too_little_and_too_much_data_is_no_file);

@@ -45,22 +45,12 @@ static file make_zeros(int version, const char *header, size_t data_bytes) {
     return f;
 }
 
-/* A message is one line without control characters, of which UTF-8 has some beyond ASCII. */
-static void check_message(const char *error) {
-    size_t length = strnlen(error, NPY_ERROR_BYTES);
-    ck_assert_uint_gt(length, 0);
-    ck_assert_uint_lt(length, NPY_ERROR_BYTES);
-    for (size_t i = 0; i < length; i++)
-        ck_assert_msg((uint8_t)error[i] >= ' ' && error[i] != 0x7f && memcmp(error + i, "\xc2\x9b", 2) != 0,
-                      "control character in: %s", error);
-}
-
 static void expect_refused(file f, const char *fragment) {
     npy_header header;
     char error[NPY_ERROR_BYTES] = "";
     bool accepted = npy_parse(f.bytes, f.length, f.length, &header, error);
     ck_assert_msg(!accepted, "accepted: %s", fragment);
-    check_message(error);
+    expect_message(error, NPY_ERROR_BYTES);
     ck_assert_msg(strstr(error, fragment) != NULL, "message '%s' lacks '%s'", error, fragment);
     free(f.bytes);
 }
@@ -307,7 +297,7 @@ START_TEST(mutations) {
             ck_assert_uint_eq(h.elements * npy_type_bytes(h.type), h.data_bytes);
             ck_assert_uint_eq(h.data_offset + h.data_bytes, f.length);
         } else {
-            check_message(error);
+            expect_message(error, NPY_ERROR_BYTES);
         }
         free(f.bytes);
     }
@@ -341,7 +331,7 @@ static void expect_unreadable(const char *name, const char *fragment) {
     npy_array array;
     char error[NPY_ERROR_BYTES] = "";
     ck_assert_msg(!npy_read(name, &array, error), "read: %s", name);
-    check_message(error);
+    expect_message(error, NPY_ERROR_BYTES);
     ck_assert_msg(strstr(error, fragment) != NULL, "message '%s' lacks '%s'", error, fragment);
 }
 

@@ -244,15 +244,6 @@ static void *use_until_told(void *stop) {
     return NULL;
 }
 
-/* The sanitizers' own allocators stay locked in a child that is forked while another thread allocates. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FORK_BESIDE_THREADS 0
-#elif defined(__has_feature)
-#define FORK_BESIDE_THREADS !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define FORK_BESIDE_THREADS 1
-#endif
-
 /* Forks while another thread is inside the library: the child finds nothing locked. */
 static int forks_beside_threads(void *data) {
     int stop = 0, failures = 0;
@@ -313,7 +304,8 @@ Suite *suite_threads(void) {
     tcase_add_loop_test(tests, threads_share_a_context, 0, FORMAT_COUNT);
     tcase_add_test(tests, threads_compute_whole_products);
     tcase_add_test(tests, a_fork_goes_on);
-    if (FORK_BESIDE_THREADS)
+    /* The sanitizers' own allocators stay locked in a child that is forked while another thread allocates. */
+    if (!SANITIZED)
         tcase_add_test(tests, a_fork_beside_threads_goes_on);
     tcase_add_test(tests, constructors_and_exit_handlers_may_use_it);
     suite_add_tcase(suite, tests);
