@@ -74,7 +74,7 @@ static bool take(walk *w, size_t count, const char *part, uint64_t *number) {
     if (!have(w, count, part)) {
         return false;
     }
-    *number = gguf_load(w->bytes + w->position, count);
+    *number = input_number(w->bytes + w->position, count);
     w->position += count;
     return true;
 }

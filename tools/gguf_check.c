@@ -64,7 +64,7 @@ static bool check_size(const gguf *header, size_t index, const gguf_tensor *tens
 static bool check_extent(const gguf *header, size_t index, char error[GGUF_ERROR_BYTES]) {
     gguf_tensor tensor = gguf_tensor_stored(header, index);
     size_t place = gguf_tensor_places(header, index).offset;
-    uint64_t offset = gguf_load(header->bytes + place, 8);
+    uint64_t offset = input_number(header->bytes + place, 8);
     uint64_t data = header->length > header->data_offset ? header->length - header->data_offset : 0;
     if (!check_size(header, index, &tensor, error)) {
         return false;

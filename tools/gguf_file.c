@@ -11,7 +11,6 @@
 
 #include "gguf.h"
 #include "gguf_parse.h"
-#include "input.h"
 
 enum { FIRST_BYTES = 65536 };
 

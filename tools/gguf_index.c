@@ -36,12 +36,12 @@ gguf_key gguf_key_at(const gguf *header, size_t index) {
     size_t position = start + 8 + key.name.length;
     key.type_position = position;
     key.value.count = 1;
-    key.value.type = (gguf_value_type)gguf_load(header->bytes + position, 4);
+    key.value.type = (gguf_value_type)input_number(header->bytes + position, 4);
     position += 4;
     if (key.value.type == GGUF_ARRAY) {
         key.value.is_array = true;
-        key.value.type = (gguf_value_type)gguf_load(header->bytes + position, 4);
-        key.value.count = gguf_load(header->bytes + position + 4, 8);
+        key.value.type = (gguf_value_type)input_number(header->bytes + position, 4);
+        key.value.count = input_number(header->bytes + position + 4, 8);
         position += 12;
     }
     key.value_position = position;
@@ -55,7 +55,7 @@ gguf_places gguf_tensor_places(const gguf *header, size_t index) {
     gguf_places places = {.name = header->tensors[index]};
     size_t dimensions = places.name + 8 + text_at(header, places.name).length;
     places.dimension = dimensions + 4;
-    places.type = places.dimension + 8 * (size_t)gguf_load(header->bytes + dimensions, 4);
+    places.type = places.dimension + 8 * (size_t)input_number(header->bytes + dimensions, 4);
     places.offset = places.type + 4;
     return places;
 }
@@ -71,12 +71,12 @@ gguf_tensor gguf_tensor_stored(const gguf *header, size_t index) {
     gguf_tensor tensor = {.name = text_at(header, places.name), .dimension = {1, 1, 1, 1}, .rows = 1};
     tensor.dimensions = (int)((places.type - places.dimension) / 8);
     for (int i = 0; i < tensor.dimensions; i++) {
-        tensor.dimension[i] = gguf_load(header->bytes + places.dimension + 8 * (size_t)i, 8);
+        tensor.dimension[i] = input_number(header->bytes + places.dimension + 8 * (size_t)i, 8);
         tensor.rows *= i > 0 ? tensor.dimension[i] : 1;
     }
     tensor.cols = tensor.dimension[0];
-    tensor.type = (uint32_t)gguf_load(header->bytes + places.type, 4);
-    tensor.offset = header->data_offset + gguf_load(header->bytes + places.offset, 8);
+    tensor.type = (uint32_t)input_number(header->bytes + places.type, 4);
+    tensor.offset = header->data_offset + input_number(header->bytes + places.offset, 8);
     gguf_set_type(&tensor, tensor.type);
     return tensor;
 }

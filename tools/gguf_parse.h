@@ -4,6 +4,7 @@
 #define Q8K_TOOLS_GGUF_PARSE_H
 
 #include "gguf.h"
+#include "input.h"
 
 enum {
     GGUF_VALUE_TYPES = 13,
@@ -25,9 +26,6 @@ enum {
 
 /* Bytes of a value; 0 for strings and arrays. */
 size_t gguf_value_bytes(gguf_value_type type);
-
-/* A little-endian number of `count` bytes. */
-uint64_t gguf_load(const uint8_t *bytes, size_t count);
 
 /* Writes a message and returns false. */
 __attribute__((format(printf, 2, 3))) bool gguf_refuse(char error[GGUF_ERROR_BYTES], const char *format, ...);

@@ -48,17 +48,9 @@ bool gguf_text_is(gguf_text text, const char *string) {
     return text.length == strlen(string) && memcmp(text.bytes, string, text.length) == 0;
 }
 
-uint64_t gguf_load(const uint8_t *bytes, size_t count) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < count; i++) {
-        value |= (uint64_t)bytes[i] << (8 * i);
-    }
-    return value;
-}
-
 uint64_t gguf_unsigned(const gguf_value *value, uint64_t index) {
     size_t bytes = gguf_value_bytes(value->type);
-    return gguf_load(value->bytes + index * bytes, bytes);
+    return input_number(value->bytes + index * bytes, bytes);
 }
 
 int64_t gguf_signed(const gguf_value *value, uint64_t index) {
@@ -73,9 +65,9 @@ int64_t gguf_signed(const gguf_value *value, uint64_t index) {
 double gguf_real(const gguf_value *value, uint64_t index) {
     uint64_t bits = gguf_unsigned(value, index);
     if (value->type == GGUF_FLOAT32) {
-        uint32_t half = (uint32_t)bits;
+        uint32_t word = (uint32_t)bits;
         float single;
-        memcpy(&single, &half, sizeof single);
+        memcpy(&single, &word, sizeof single);
         return (double)single;
     }
     double real;
@@ -84,7 +76,7 @@ double gguf_real(const gguf_value *value, uint64_t index) {
 }
 
 gguf_text gguf_next_text(const gguf_value *value, size_t *at) {
-    gguf_text text = {(const char *)value->bytes + *at + 8, (size_t)gguf_load(value->bytes + *at, 8)};
+    gguf_text text = {(const char *)value->bytes + *at + 8, (size_t)input_number(value->bytes + *at, 8)};
     *at += 8 + text.length;
     return text;
 }

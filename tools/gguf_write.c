@@ -9,7 +9,6 @@
 
 #include "gguf.h"
 #include "gguf_parse.h"
-#include "input.h"
 
 enum { WRITTEN_VERSION = 3, ZEROS = 4096 };
 

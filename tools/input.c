@@ -59,3 +59,11 @@ bool input_read(int file, const char *path, void *to, size_t count, uint64_t off
     }
     return true;
 }
+
+uint64_t input_number(const uint8_t *bytes, size_t count) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < count; i++) {
+        value |= (uint64_t)bytes[i] << (8 * i);
+    }
+    return value;
+}

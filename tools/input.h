@@ -16,6 +16,9 @@ int input_open(const char *path, uint64_t *length, char error[INPUT_ERROR_BYTES]
 /* Reads `count` bytes from `offset` on. */
 bool input_read(int file, const char *path, void *to, size_t count, uint64_t offset, char error[INPUT_ERROR_BYTES]);
 
+/* A little-endian number of `count` bytes, at most eight. */
+uint64_t input_number(const uint8_t *bytes, size_t count);
+
 /* "PATH: text" in `error`; returns false. */
 bool input_refuse(const char *path, const char *text, char error[INPUT_ERROR_BYTES]);
 

@@ -50,14 +50,6 @@ static bool take_shape(const npy_header *header, const char *path, npy_array *ar
     return true;
 }
 
-static uint64_t load(const uint8_t *bytes, size_t count) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < count; i++) {
-        value |= (uint64_t)bytes[i] << (8 * i);
-    }
-    return value;
-}
-
 static float from_half(uint32_t bits) {
     uint32_t exponent = bits >> 10 & 31, mantissa = bits & 1023;
     float value = exponent == 0    ? ldexpf((float)mantissa, -24)
@@ -87,13 +79,13 @@ static bool store(npy_type type, const uint8_t *bytes, void *data, size_t to) {
         ((uint8_t *)data)[to] = *bytes;
         break;
     case NPY_FLOAT16:
-        floats[to] = from_half((uint32_t)load(bytes, 2));
+        floats[to] = from_half((uint32_t)input_number(bytes, 2));
         break;
     case NPY_FLOAT32:
-        floats[to] = from_single((uint32_t)load(bytes, 4));
+        floats[to] = from_single((uint32_t)input_number(bytes, 4));
         break;
     case NPY_FLOAT64:
-        value = from_double(load(bytes, 8));
+        value = from_double(input_number(bytes, 8));
         floats[to] = (float)value;
         return !isinf(floats[to]) || isinf(value);
     }
@@ -104,7 +96,7 @@ static bool refuse_value(const uint8_t *bytes, size_t index, const npy_header *h
                          char error[NPY_ERROR_BYTES]) {
     char text[128];
     snprintf(text, sizeof text, "data[%zu] = %g at byte %zu (limit 3.4028235e+38 in float32)", index,
-             from_double(load(bytes, 8)), header->data_offset + index * npy_type_bytes(header->type));
+             from_double(input_number(bytes, 8)), header->data_offset + index * npy_type_bytes(header->type));
     return refuse(error, path, text);
 }
 
