@@ -21,6 +21,9 @@
 
 enum { VEC_WEIGHTS = 32, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
 #define VEC_TILE_ROWS 6
+/* The pairs of k in a step, and the batch rows of narrow panels. */
+#define VEC_EACH_WORDS(X) X(1) X(2) X(4)
+#define VEC_EACH_NARROW(X) X(4) X(2)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
 #ifdef __clang__
@@ -197,6 +200,36 @@ ALWAYS_INLINE vec_ints ints_word(const void *p) {
     return _mm256_set1_epi32(word);
 }
 
+ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
+    if (words == 1)
+        return ints_word(p);
+    if (words == 2) {
+        int64_t two;
+        memcpy(&two, p, sizeof two);
+        return _mm256_set1_epi64x(two);
+    }
+    return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)p));
+}
+
+ALWAYS_INLINE __m256i avx2_shuffle(__m256i a, __m256i b, const int order) {
+    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), order));
+}
+
+ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t *c, const int32_t *d, unsigned words,
+                               vec_ints *out) {
+    __m256i va = _mm256_load_si256((const __m256i *)(const void *)a);
+    __m256i vb = _mm256_load_si256((const __m256i *)(const void *)b);
+    __m256i vc = _mm256_load_si256((const __m256i *)(const void *)c);
+    __m256i vd = _mm256_load_si256((const __m256i *)(const void *)d);
+    __m256i ab = _mm256_hadd_epi32(va, vb), cd = _mm256_hadd_epi32(vc, vd);
+    if (words == 2) {
+        out[0] = avx2_shuffle(ab, cd, 0x88);
+        out[1] = avx2_shuffle(ab, cd, 0xdd);
+    } else {
+        out[0] = _mm256_hadd_epi32(ab, cd);
+    }
+}
+
 /* The last instruction in assembly: else gcc 12 moves every sum to another register and to the stack in each step. */
 ALWAYS_INLINE vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
 #ifdef __AVXVNNI__
@@ -305,6 +338,10 @@ ALWAYS_INLINE vec_bytes vec_load(const uint8_t *p) {
     return avx2_load(p);
 }
 
+ALWAYS_INLINE vec_ints ints_add_scaled(vec_ints sum, vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    return ints_dot(sum, _mm256_maddubs_epi16(_mm256_set1_epi8(1), q), avx2_scales(eight, group, k));
+}
+
 ALWAYS_INLINE vec_ints bytes_dot(vec_ints sum, vec_bytes a, vec_bytes b) {
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
     return sum;
@@ -320,16 +357,12 @@ ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsign
     return _mm256_shuffle_epi8(_mm256_set1_epi64x(scales), order);
 }
 
-ALWAYS_INLINE void ints_store_four(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
-    _mm_store_si128((__m128i *)(void *)p, avx2_four(a, b, c, d));
+ALWAYS_INLINE void ints_store_halves(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    _mm_store_si128((__m128i *)(void *)p, _mm_srai_epi32(avx2_four(a, b, c, d), 1));
 }
 
 ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
     return _mm256_mullo_epi32(a, b);
-}
-
-ALWAYS_INLINE vec_ints ints_all(int16_t n) {
-    return _mm256_set1_epi16(n);
 }
 
 ALWAYS_INLINE void bytes_widen(const int8_t from[16], int32_t *to) {
@@ -353,8 +386,16 @@ ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
         _mm256_sub_epi32(_mm256_load_si256((const __m256i *)(const void *)p), _mm256_set1_epi32(n)));
 }
 
+ALWAYS_INLINE vec_floats floats_convert(vec_ints v) {
+    return _mm256_cvtepi32_ps(v);
+}
+
 ALWAYS_INLINE vec_floats floats_set(float x) {
     return _mm256_set1_ps(x);
+}
+
+ALWAYS_INLINE vec_floats floats_four(const float *p) {
+    return _mm256_broadcast_ps((const __m128 *)(const void *)p);
 }
 
 ALWAYS_INLINE vec_floats floats_load(const float *p) {

@@ -16,6 +16,9 @@
 
 enum { VEC_WEIGHTS = 64, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
+/* The pairs of k in a step, and the batch rows of narrow panels. */
+#define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8)
+#define VEC_EACH_NARROW(X) X(8) X(4) X(2)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
 #ifdef __clang__
@@ -252,16 +255,12 @@ ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d)
     return _mm_cvtepi32_ps(avx512_four(a, b, c, d));
 }
 
-ALWAYS_INLINE void ints_store_four(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
-    _mm_store_si128((__m128i *)(void *)p, avx512_four(a, b, c, d));
+ALWAYS_INLINE void ints_store_halves(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    _mm_store_si128((__m128i *)(void *)p, _mm_srai_epi32(avx512_four(a, b, c, d), 1));
 }
 
 ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
     return _mm512_mullo_epi32(a, b);
-}
-
-ALWAYS_INLINE vec_ints ints_all(int16_t n) {
-    return _mm512_set1_epi16(n);
 }
 
 ALWAYS_INLINE void bytes_widen(const int8_t from[16], int32_t *to) {
@@ -272,6 +271,10 @@ ALWAYS_INLINE void bytes_widen(const int8_t from[16], int32_t *to) {
 ALWAYS_INLINE vec_ints ints_dot(vec_ints sum, vec_ints a, vec_ints b) {
     __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
+}
+
+ALWAYS_INLINE vec_ints ints_add_scaled(vec_ints sum, vec_bytes q, const int8_t eight[8], unsigned group, unsigned k) {
+    return ints_dot(sum, _mm512_maddubs_epi16(_mm512_set1_epi8(1), q), avx512_scales(eight, group, k));
 }
 
 ALWAYS_INLINE vec_ints bytes_dot(vec_ints sum, vec_bytes a, vec_bytes b) {
@@ -331,6 +334,43 @@ ALWAYS_INLINE vec_ints ints_word(const void *p) {
     return _mm512_set1_epi32(word);
 }
 
+ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
+    if (words == 1)
+        return ints_word(p);
+    if (words == 2) {
+        int64_t two;
+        memcpy(&two, p, sizeof two);
+        return _mm512_set1_epi64(two);
+    }
+    if (words == 4)
+        return _mm512_broadcast_i32x4(avx512_load_16(p));
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+ALWAYS_INLINE __m512i avx512_shuffle(__m512i a, __m512i b, const int order) {
+    return _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), order));
+}
+
+/* Two words: of a and b by themselves, [a0 + a1, a2 + a3, b0 + b1, b2 + b3] in each lane of 128 bits. */
+ALWAYS_INLINE __m512i avx512_add_neighbours(__m512i a, __m512i b) {
+    return _mm512_add_epi32(avx512_shuffle(a, b, 0x88), avx512_shuffle(a, b, 0xdd));
+}
+
+ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t *c, const int32_t *d, unsigned words,
+                               vec_ints *out) {
+    __m512i va = _mm512_load_si512(a), vb = _mm512_load_si512(b);
+    __m512i vc = _mm512_load_si512(c), vd = _mm512_load_si512(d);
+    if (words == 2) {
+        __m512i ab = avx512_add_neighbours(va, vb), cd = avx512_add_neighbours(vc, vd);
+        out[0] = avx512_shuffle(ab, cd, 0x88);
+        out[1] = avx512_shuffle(ab, cd, 0xdd);
+        return;
+    }
+    out[0] = avx512_add_pairs(avx512_add_pairs(va, vc), avx512_add_pairs(vb, vd));
+    if (words == 8)
+        out[0] = _mm512_add_epi32(out[0], _mm512_shuffle_i32x4(out[0], out[0], 0xb1));
+}
+
 ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
     _mm512_store_si512(p, v);
 }
@@ -343,8 +383,16 @@ ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
     return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(p), _mm512_set1_epi32(n)));
 }
 
+ALWAYS_INLINE vec_floats floats_convert(vec_ints v) {
+    return _mm512_cvtepi32_ps(v);
+}
+
 ALWAYS_INLINE vec_floats floats_set(float x) {
     return _mm512_set1_ps(x);
+}
+
+ALWAYS_INLINE vec_floats floats_four(const float *p) {
+    return _mm512_broadcast_f32x4(_mm_load_ps(p));
 }
 
 ALWAYS_INLINE vec_floats floats_load(const float *p) {

@@ -9,6 +9,13 @@
 
 #include "backends/kernels/tile.h"
 
+enum {
+    /* Rows whose sums are kept until all blocks are added. A multiple of the rows that are decoded together, and of the
+     * floats of a cache line, so that lines of the output are written whole; all that a product has on the stack is about
+     * 47 KiB. */
+    CHUNK_ROWS = 48
+};
+
 #ifdef VEC_BYTES
 
 /* VEC_TILE_ROWS rows from r on and one panel or two, over the span from k. */
@@ -65,10 +72,7 @@ ALWAYS_INLINE void flush(unsigned limbs, unsigned terms, const struct term *term
 
 ALWAYS_INLINE void tile_products(enum tile tile, const int16_t *w, const uint8_t *x0, const uint8_t *x1, unsigned pairs,
                                  struct ahead *ahead, struct exact *out) {
-    (tile == TILE_TALL         ? tile_tall
-     : tile == TILE_ONE_STREAM ? tile_one_stream
-                               : tile_two_streams)(w, (const int16_t *)(const void *)x0,
-                                                   (const int16_t *)(const void *)x1, pairs, ahead, out);
+    tile_of(tile, 1)(w, (const int16_t *)(const void *)x0, (const int16_t *)(const void *)x1, pairs, ahead, out);
 }
 
 /* The exact sums of the tile's rows from r on over the span from k. */

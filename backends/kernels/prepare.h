@@ -203,8 +203,10 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 
 #ifdef VEC_TILE_ROWS
 
-/* A remainder of at least so many batch rows makes a panel of its own, padded with zeros; fewer are rows. */
-enum { PANEL_LEAST = VEC_COLUMNS * 3 / 4 };
+/* Batch rows go by panels of VEC_COLUMNS each, and what these leave over by narrow ones of half as many, a quarter as many
+ * and so on down to two, of which one may be a zero. Not so small batches of less than PANELS_LEAST, nor so few that bytes'
+ * whole panels leave over: these are rows, whose weights are decoded in registers. */
+enum { PANELS_LEAST = 4, NARROW_LEAST = 2 };
 
 /* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
  * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side. Bytes are X + 128, without sign. */
@@ -221,13 +223,66 @@ ALWAYS_INLINE size_t panel_block_bytes(struct form form) {
     return panel_limb_bytes(form) * form.limbs + 2 * sizeof(float) * VEC_COLUMNS;
 }
 
-ALWAYS_INLINE size_t panel_count(size_t batch) {
-    return batch / VEC_COLUMNS + (batch % VEC_COLUMNS >= PANEL_LEAST);
+/* A narrow panel is of words of two int16 in every precision. Those of one batch row that a vector holds stand side by
+ * side. Steps and totals are as kernels/narrow.h adds them: for each of its vectors, VEC_COLUMNS steps and as many totals. */
+ALWAYS_INLINE struct form narrow_form(struct form form) {
+    return (struct form){form.limbs, 0, 0};
+}
+
+ALWAYS_INLINE unsigned narrow_words(unsigned columns) {
+    return VEC_COLUMNS / columns;
+}
+
+/* A vector of sums has four rows of VEC_COLUMNS / 4 batch rows. */
+ALWAYS_INLINE unsigned narrow_vectors(unsigned columns) {
+    return columns > VEC_COLUMNS / 4 ? columns / (VEC_COLUMNS / 4) : 1;
+}
+
+/* The batch row of each four lanes of vector v. */
+ALWAYS_INLINE unsigned narrow_column(unsigned columns, unsigned v, unsigned lanes) {
+    return lanes * columns / (VEC_COLUMNS / 4) + v;
+}
+
+ALWAYS_INLINE size_t narrow_limb_bytes(unsigned columns) {
+    return sizeof(int16_t) * ROW * columns;
+}
+
+ALWAYS_INLINE size_t narrow_block_bytes(struct form form, unsigned columns) {
+    return narrow_limb_bytes(columns) * form.limbs + 2 * sizeof(float) * VEC_COLUMNS * narrow_vectors(columns);
+}
+
+/* Batch rows of all panels, with the zeros. */
+ALWAYS_INLINE size_t panel_columns(struct form form, size_t batch) {
+    size_t rest = batch % VEC_COLUMNS;
+    if (rest < PANELS_LEAST && (form.bytes || batch < VEC_COLUMNS))
+        return batch - rest;
+    return (batch + NARROW_LEAST - 1) / NARROW_LEAST * NARROW_LEAST;
+}
+
+ALWAYS_INLINE size_t panel_count(struct form form, size_t batch) {
+    return panel_columns(form, batch) / VEC_COLUMNS;
+}
+
+/* Batch rows in narrow panels: each bit of it is the width of one, the widest first. */
+ALWAYS_INLINE unsigned narrow_columns(struct form form, size_t batch) {
+    return (unsigned)(panel_columns(form, batch) % VEC_COLUMNS);
+}
+
+/* Where a narrow panel begins, behind a block's whole panels; for the width 1, where all have ended. */
+ALWAYS_INLINE size_t narrow_offset(struct form form, unsigned narrow, unsigned columns) {
+    size_t offset = 0;
+    for (unsigned wider = VEC_COLUMNS / 2; wider > columns; wider /= 2)
+        offset += (narrow & wider) != 0 ? narrow_block_bytes(form, wider) : 0;
+    return offset;
+}
+
+ALWAYS_INLINE size_t panels_block_bytes(struct form form, size_t batch) {
+    return panel_count(form, batch) * panel_block_bytes(form) + narrow_offset(form, narrow_columns(form, batch), 1);
 }
 
 /* The panels of a block follow one another, blocks follow one another: how products read them. */
 ALWAYS_INLINE size_t panel_offset(struct form form, size_t batch, size_t block, size_t panel) {
-    return (block * panel_count(batch) + panel) * panel_block_bytes(form);
+    return block * panels_block_bytes(form, batch) + panel * panel_block_bytes(form);
 }
 
 /* Words from rows that are PREPARED_BLOCK_MAX bytes apart, so that those of one place stand side by side. */
@@ -244,11 +299,10 @@ static inline void pack_words(const uint8_t *rows, float *to, unsigned words) {
     }
 }
 
-static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
-    _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
-    struct form form = form_of(in->precision);
-    float *steps = (float *)(void *)(to + panel_limb_bytes(form) * form.limbs);
-    for (unsigned c = 0; c < VEC_COLUMNS; c++) {
+/* One block of `columns` batch rows; those that are not there are zeros. */
+static inline void prepare_rows(const q8k_backend_input *in, size_t batch, unsigned columns, size_t block,
+                                uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX]) {
+    for (unsigned c = 0; c < columns; c++) {
         const float *input = in->input + (batch + c) * in->input_stride + block * BLOCK;
         if (batch + c < in->batch) {
             /* A batch row's next block lies too far from the last row's for the CPU to foresee it. */
@@ -258,6 +312,15 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
         } else {
             memset(rows[c], 0, sizeof rows[c]);
         }
+    }
+}
+
+static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
+    _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
+    struct form form = form_of(in->precision);
+    float *steps = (float *)(void *)(to + panel_limb_bytes(form) * form.limbs);
+    prepare_rows(in, batch, VEC_COLUMNS, block, rows);
+    for (unsigned c = 0; c < VEC_COLUMNS; c++) {
         struct activations x = prepared_block(rows[c], form);
         steps[c] = x.step;
         steps[VEC_COLUMNS + c] = x.total;
@@ -273,17 +336,41 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
             (to - panel_limb_bytes(form))[i] ^= 0x80;
 }
 
+/* `columns` is a constant, so that pieces are words and vectors. */
+ALWAYS_INLINE void prepare_narrow_block(const q8k_backend_input *in, size_t batch, unsigned columns, size_t block,
+                                        uint8_t *to) {
+    _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
+    const struct form form = form_of(in->precision);
+    const size_t piece = sizeof(int32_t) * narrow_words(columns);
+    prepare_rows(in, batch, columns, block, rows);
+    for (unsigned limb = 0; limb < form.limbs; limb++) {
+        for (size_t from = 0; from < sizeof(int16_t) * BLOCK; from += piece)
+            for (unsigned c = 0; c < columns; c++, to += piece)
+                memcpy(to, rows[c] + limb * limb_bytes(form) + from, piece);
+        for (size_t from = 0; from < sizeof(int16_t) * MIN_ENTRIES; from += piece)
+            for (unsigned c = 0; c < columns; c++, to += piece)
+                memcpy(to, rows[c] + entries_offset(form) + limb * MIN_ENTRIES * sizeof(int16_t) + from, piece);
+    }
+    float *steps = (float *)(void *)to;
+    for (unsigned v = 0; v < narrow_vectors(columns); v++, steps += 2 * VEC_COLUMNS)
+        for (unsigned i = 0; i < VEC_COLUMNS; i++) {
+            struct activations x = prepared_block(rows[narrow_column(columns, v, i / 4)], form);
+            steps[i] = x.step;
+            steps[VEC_COLUMNS + i] = x.total;
+        }
+}
+
 #else
 
 enum { VEC_COLUMNS = 1 };
 
-ALWAYS_INLINE size_t panel_block_bytes(struct form form) {
-    (void)form;
+ALWAYS_INLINE size_t panels_block_bytes(struct form form, size_t batch) {
+    (void)form, (void)batch;
     return 0;
 }
 
-ALWAYS_INLINE size_t panel_count(size_t batch) {
-    (void)batch;
+ALWAYS_INLINE size_t panel_columns(struct form form, size_t batch) {
+    (void)form, (void)batch;
     return 0;
 }
 
@@ -291,25 +378,34 @@ ALWAYS_INLINE size_t panel_count(size_t batch) {
 
 static size_t prepared_bytes(q8k_precision precision, size_t batch, size_t blocks) {
     struct form form = form_of(precision);
-    size_t panels = panel_count(batch), rows = batch > panels * VEC_COLUMNS ? batch - panels * VEC_COLUMNS : 0;
-    return (panels * panel_block_bytes(form) + rows * prepared_block_bytes(form)) * blocks;
+    size_t columns = panel_columns(form, batch), rows = batch > columns ? batch - columns : 0;
+    return (panels_block_bytes(form, batch) + rows * prepared_block_bytes(form)) * blocks;
 }
 
-/* Where the rows begin, behind the panels: row b of the batch would be at b * blocks * prepared_block_bytes() from
- * there if there were no panels. */
+/* Where row b of the batch is, which is in no panel: behind all of them. */
 ALWAYS_INLINE uint8_t *prepared_row(const void *prepared, struct form form, size_t batch, size_t blocks, size_t b) {
-    size_t panels = panel_count(batch);
-    return (uint8_t *)(uintptr_t)prepared + panels * panel_block_bytes(form) * blocks +
-           (b - panels * VEC_COLUMNS) * prepared_block_bytes(form) * blocks;
+    return (uint8_t *)(uintptr_t)prepared + panels_block_bytes(form, batch) * blocks +
+           (b - panel_columns(form, batch)) * prepared_block_bytes(form) * blocks;
 }
 
 static void prepare(const q8k_backend_input *in) {
     struct form form = form_of(in->precision);
     size_t b = in->batch_first, end = b + in->batch_count, last = in->block_first + in->block_count;
 #ifdef VEC_TILE_ROWS
-    for (; b < end && b / VEC_COLUMNS < panel_count(in->batch); b += VEC_COLUMNS)
+    const unsigned narrow = narrow_columns(form, in->batch);
+    for (; b < end && b / VEC_COLUMNS < panel_count(form, in->batch); b += VEC_COLUMNS)
         for (size_t i = in->block_first; i < last; i++)
             prepare_panel_block(in, b, i, (uint8_t *)in->prepared + panel_offset(form, in->batch, i, b / VEC_COLUMNS));
+#define PREPARE_NARROW(columns)                                                                                        \
+    if (b < end && (narrow & columns) != 0) {                                                                          \
+        for (size_t i = in->block_first; i < last; i++)                                                                \
+            prepare_narrow_block(in, b, columns, i,                                                                    \
+                                 (uint8_t *)in->prepared + narrow_offset(form, narrow, columns) +                      \
+                                     panel_offset(form, in->batch, i, panel_count(form, in->batch)));                  \
+        b += columns;                                                                                                  \
+    }
+    VEC_EACH_NARROW(PREPARE_NARROW)
+#undef PREPARE_NARROW
 #endif
     for (; b < end; b++) {
         uint8_t *row = prepared_row(in->prepared, form, in->batch, in->blocks, b);

@@ -34,10 +34,10 @@ enum { DECODED_SCALES = BLOCK };
 
 #ifdef VEC_BYTES
 
-/* The products are formed here too, but only to be summed. */
+/* The quants go by themselves, and of their products with the scales only what 128 makes of them: half of the sum of 256
+ * times each, which is no larger than a span's sum may be, as 256 is less than an activation's limb may be. */
 ALWAYS_INLINE void decode_bytes(const struct format *f, const uint8_t *const *blocks, const struct headers *h,
                                 struct decoded *w, unsigned r) {
-    const vec_ints all_128 = ints_all(128);
     for (unsigned first = 0; first < BLOCK; first += f->span) {
         vec_ints sums[TILE_ROWS];
         VEC_UNROLL
@@ -45,12 +45,13 @@ ALWAYS_INLINE void decode_bytes(const struct format *f, const uint8_t *const *bl
             sums[i] = ints_zero();
             VEC_UNROLL
             for (unsigned k = first; k < first + f->span; k += VEC_WEIGHTS) {
-                vec_pair products = scaled_quants(f, blocks[i], h, i, k);
-                vec_store((uint8_t *)w->products[r + i] + k, f->quants(blocks[i], k));
-                sums[i] = ints_dot(ints_dot(sums[i], products.first, all_128), products.second, all_128);
+                const int8_t *eight = header_scales(h, f, i, k / f->group / 8 * 8 * f->group);
+                vec_bytes q = f->quants(blocks[i], k);
+                vec_store((uint8_t *)w->products[r + i] + k, q);
+                sums[i] = ints_add_scaled(sums[i], q, eight, f->group, k);
             }
         }
-        ints_store_four(w->excess[first / f->span] + r, sums[0], sums[1], sums[2], sums[3]);
+        ints_store_halves(w->excess[first / f->span] + r, sums[0], sums[1], sums[2], sums[3]);
     }
     for (unsigned i = 0; i < TILE_ROWS; i++)
         for (unsigned g = 0; g < BLOCK / f->group; g += 16)
@@ -93,10 +94,12 @@ struct ahead {
     unsigned block_lines, lines, rows;
 };
 
-ALWAYS_INLINE struct ahead ahead_of(const struct format *f, const uint8_t *block, size_t stride, unsigned rows) {
+/* What stands `next` bytes from the blocks of `rows` rows. */
+ALWAYS_INLINE struct ahead ahead_of(const struct format *f, const uint8_t *block, size_t next, size_t stride,
+                                    unsigned rows) {
     /* A block that does not begin with a line has its end in one more. */
     const unsigned lines = (unsigned)(f->block_bytes + 63) / 64 + 1;
-    return (struct ahead){(uintptr_t)block, stride - 64 * (uintptr_t)lines, lines, lines, rows};
+    return (struct ahead){(uintptr_t)block + next, stride - 64 * (uintptr_t)lines, lines, lines, rows};
 }
 
 ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
@@ -120,17 +123,18 @@ struct exact {
  * registers too, twice as many rows and one. */
 enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
 
-/* Of products, over `pairs` pairs of k. The second stream's sums, or the second half of a tall tile's, are in
- * out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the
+/* Of products, in `steps` steps of `words` pairs of k. Panels have one pair in a step and VEC_COLUMNS batch rows side by
+ * side; narrow panels have several pairs of fewer batch rows, and are so short that fetching ahead is left to others. The
+ * second stream's sums, or the second half of a tall tile's, are in out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the
  * loop. */
-ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs,
-                             struct ahead *ahead, struct exact *out) {
+ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, const int16_t *w, const int16_t *x0, const int16_t *x1,
+                             unsigned steps, struct ahead *ahead, struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
-    pair = ints_word(w + r * DECODED_STRIDE + 2 * p);                                                                  \
+    pair = ints_words(w + r * DECODED_STRIDE + 2 * words * p, words);                                                  \
     a##r = ints_dot(a##r, pair, a);                                                                                    \
     if (tile == TILE_TALL)                                                                                             \
-        pair = ints_word(w + (VEC_TILE_ROWS + r) * DECODED_STRIDE + 2 * p);                                            \
+        pair = ints_words(w + (VEC_TILE_ROWS + r) * DECODED_STRIDE + 2 * words * p, words);                            \
     if (tile != TILE_ONE_STREAM)                                                                                       \
         b##r = ints_dot(b##r, pair, b);
 #define TILE_STORE(r)                                                                                                  \
@@ -139,13 +143,15 @@ ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0
         ints_store(out->sums[1][r], b##r);
     struct ahead next = *ahead;
     VEC_EACH_TILE_ROW(TILE_ZERO)
-    for (unsigned p = 0; p < pairs; p++) {
+    for (unsigned p = 0; p < steps; p++) {
         vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
         vec_ints b = tile == TILE_TWO_STREAMS ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a, pair;
-        __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-        if (tile == TILE_TWO_STREAMS)
-            __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-        ahead_step(&next);
+        if (words == 1) {
+            __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+            if (tile == TILE_TWO_STREAMS)
+                __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+            ahead_step(&next);
+        }
         VEC_EACH_TILE_ROW(TILE_STEP)
     }
     VEC_EACH_TILE_ROW(TILE_STORE)
@@ -157,16 +163,36 @@ ALWAYS_INLINE void tile_sums(enum tile tile, const int16_t *w, const int16_t *x0
     __asm__ volatile("" : : "r"(out) : "memory");
 }
 
+typedef void tile_function(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, struct ahead *ahead,
+                           struct exact *out);
+
 /* Not inlined: with a caller's constants in registers, gcc 12 spills the sums. */
-#define TILE_SUMS(name, tile)                                                                                          \
-    static __attribute__((noinline)) void name(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned pairs, \
-                                               struct ahead *ahead, struct exact *out) {                               \
-        tile_sums(tile, w, x0, x1, pairs, ahead, out);                                                                 \
+#define TILE_FUNCTION(name, tile, words)                                                                               \
+    static __attribute__((noinline)) void name##_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,       \
+                                                         unsigned steps, struct ahead *ahead, struct exact *out) {     \
+        tile_sums(tile, words, w, x0, x1, steps, ahead, out);                                                          \
     }
-TILE_SUMS(tile_two_streams, TILE_TWO_STREAMS)
-TILE_SUMS(tile_one_stream, TILE_ONE_STREAM)
-TILE_SUMS(tile_tall, TILE_TALL)
-#undef TILE_SUMS
+#define TILE_FUNCTIONS(words)                                                                                          \
+    TILE_FUNCTION(tile_two_streams, TILE_TWO_STREAMS, words)                                                           \
+    TILE_FUNCTION(tile_one_stream, TILE_ONE_STREAM, words)                                                             \
+    TILE_FUNCTION(tile_tall, TILE_TALL, words)
+VEC_EACH_WORDS(TILE_FUNCTIONS)
+#undef TILE_FUNCTIONS
+#undef TILE_FUNCTION
+
+ALWAYS_INLINE tile_function *tile_of(enum tile tile, unsigned words) {
+#define TILE_ROW(words) {tile_two_streams_##words, tile_one_stream_##words, tile_tall_##words},
+#define TILE_WORDS(words) words,
+    static tile_function *const functions[][3] = {VEC_EACH_WORDS(TILE_ROW)};
+    static const unsigned widths[] = {VEC_EACH_WORDS(TILE_WORDS)};
+#undef TILE_ROW
+#undef TILE_WORDS
+    unsigned i = 0;
+    VEC_UNROLL
+    while (widths[i] != words)
+        i++;
+    return functions[i][tile];
+}
 
 #ifdef VEC_BYTES
 

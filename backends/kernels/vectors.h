@@ -17,7 +17,15 @@
 enum { STREAMS_MAX = 8 };
 
 /* The floats of the four rows' exact sums with each stream, over the span from `first`. */
-ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const uint8_t *const *blocks,
+/* Step k of a block fetches its share of the lines of another one, `far` bytes on: those of four blocks at once would be
+ * more than a CPU can wait for. */
+ALWAYS_INLINE void vectors_ahead(const struct format *f, const uint8_t *block, size_t far, unsigned k) {
+    VEC_UNROLL
+    for (unsigned line = k / VEC_WEIGHTS * 64; line < f->block_bytes; line += BLOCK / VEC_WEIGHTS * 64)
+        __builtin_prefetch((const void *)((uintptr_t)block + far + line));
+}
+
+ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const uint8_t *const *blocks, size_t far,
                                 const struct headers *h, const int16_t *const *x, unsigned first, vec_four *out) {
     vec_ints sums[STREAMS_MAX][TILE_ROWS];
     VEC_UNROLL
@@ -30,6 +38,7 @@ ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const 
         VEC_UNROLL
     for (unsigned r = 0; r < TILE_ROWS; r++) {
         vec_pair w = scaled_quants(f, blocks[r], h, r, k);
+        vectors_ahead(f, blocks[r], far, k);
         VEC_UNROLL
         for (unsigned s = 0; s < streams; s++) {
             sums[s][r] = ints_dot(sums[s][r], w.first, ints_load(x[s] + k));
@@ -44,7 +53,7 @@ ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const 
 #ifdef VEC_BYTES
 
 /* The same for a whole block of quants without sign, whose bytes are multiplied before the scales are. */
-ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const uint8_t *const *blocks,
+ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const uint8_t *const *blocks, size_t far,
                                  const struct headers *h, const struct activations *x, vec_four *out) {
     vec_ints sums[STREAMS_MAX][TILE_ROWS];
     VEC_UNROLL
@@ -57,6 +66,7 @@ ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const
         VEC_UNROLL
     for (unsigned r = 0; r < TILE_ROWS; r++) {
         vec_bytes q = f->quants(blocks[r], k);
+        vectors_ahead(f, blocks[r], far, k);
         vec_ints scales = ints_scales(header_scales(h, f, r, 0), f->group, k);
         VEC_UNROLL
         for (unsigned s = 0; s < streams; s++)
@@ -71,7 +81,7 @@ ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const
 
 /* Adds the terms of one block of four rows. */
 ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsigned batch, const uint8_t *const *blocks,
-                                 const struct activations *x, vec_four *sums) {
+                                 size_t far, const struct activations *x, vec_four *sums) {
     const unsigned streams = batch * form.limbs;
     const int16_t *limbs[STREAMS_MAX];
     vec_four t[STREAMS_MAX];
@@ -84,10 +94,10 @@ ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsig
     for (unsigned k = 0; k < BLOCK; k += f->span) {
 #ifdef VEC_BYTES
         if (form.bytes && f->signs == QUANTS_UNSIGNED)
-            vectors_bytes(f, streams, blocks, &h, x, t);
+            vectors_bytes(f, streams, blocks, far, &h, x, t);
         else
 #endif
-            vectors_span(f, streams, blocks, &h, limbs, k, t);
+            vectors_span(f, streams, blocks, far, &h, limbs, k, t);
         VEC_UNROLL
         for (unsigned b = 0; b < batch; b++)
             sums[b] = four_fma(limbs_join(form, t, b), four_multiply(h.d, four_set(x[b].step)), sums[b]);
@@ -101,54 +111,52 @@ ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsig
 
 /* Adds the terms of one block of four rows and `batch` batch rows, whose blocks at `prepared` are `stride` apart. */
 ALWAYS_INLINE void vectors_group(const struct format *f, struct form form, unsigned batch, const uint8_t *const *blocks,
-                                 const uint8_t *prepared, size_t stride, vec_four *sums) {
+                                 size_t far, const uint8_t *prepared, size_t stride, vec_four *sums) {
     struct activations x[STREAMS_MAX];
     VEC_UNROLL
     for (unsigned b = 0; b < batch; b++)
         x[b] = prepared_block(prepared + b * stride, form);
-    vectors_block(f, form, batch, blocks, x, sums);
+    vectors_block(f, form, batch, blocks, far, x, sums);
 }
 
 ALWAYS_INLINE void vectors_groups(const struct format *f, struct form form, unsigned batch,
-                                  const uint8_t *const *blocks, const uint8_t *prepared, size_t stride,
+                                  const uint8_t *const *blocks, size_t far, const uint8_t *prepared, size_t stride,
                                   vec_four *sums) {
     const unsigned group = VEC_STREAMS / form.limbs;
     for (; batch >= group; batch -= group, prepared += group * stride, sums += group)
-        vectors_group(f, form, group, blocks, prepared, stride, sums);
+        vectors_group(f, form, group, blocks, far, prepared, stride, sums);
     if (group > 3 && batch == 3)
-        vectors_group(f, form, 3, blocks, prepared, stride, sums);
+        vectors_group(f, form, 3, blocks, far, prepared, stride, sums);
     else if (group > 2 && batch == 2)
-        vectors_group(f, form, 2, blocks, prepared, stride, sums);
+        vectors_group(f, form, 2, blocks, far, prepared, stride, sums);
     else if (group > 1 && batch == 1)
-        vectors_group(f, form, 1, blocks, prepared, stride, sums);
+        vectors_group(f, form, 1, blocks, far, prepared, stride, sums);
 }
 
-/* Every weight row with the last `batch` batch rows of the product. Missing rows of the last four are the last one again.
- */
-ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, const q8k_backend_product *p,
-                                   unsigned batch) {
-    const size_t bytes = prepared_block_bytes(form), far = TILE_ROWS * p->weights_stride;
-    const size_t first = p->batch_count - batch;
-    const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + first);
-    for (size_t row = 0; row < p->row_count; row += TILE_ROWS) {
-        size_t rows = p->row_count - row < TILE_ROWS ? p->row_count - row : TILE_ROWS;
+/* `count` weight rows from `first` on with `batch` batch rows from `b` on, both counted from the product's first. Missing rows
+ * of the last four are the last one again. */
+ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, const q8k_backend_product *p, size_t first,
+                                   size_t count, size_t b, unsigned batch) {
+    const size_t bytes = prepared_block_bytes(form);
+    /* The next four rows: the CPU foresees the end of a row no better than the beginning of another. */
+    const size_t far = TILE_ROWS * p->weights_stride;
+    const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + b);
+    for (size_t row = first; row < first + count; row += TILE_ROWS) {
+        size_t rows = first + count - row < TILE_ROWS ? first + count - row : TILE_ROWS;
         const uint8_t *blocks[TILE_ROWS];
-        vec_four sums[PANEL_LEAST];
-        tile_blocks(p->weights, p->weights_stride, p->row_count, row, blocks);
-        for (unsigned b = 0; b < batch; b++)
-            sums[b] = four_set(0);
+        vec_four sums[PANELS_LEAST];
+        tile_blocks(p->weights, p->weights_stride, first + count, row, blocks);
+        for (unsigned i = 0; i < batch; i++)
+            sums[i] = four_set(0);
         for (size_t i = 0; i < p->blocks; i++) {
-            vectors_groups(f, form, batch, blocks, prepared + i * bytes, p->blocks * bytes, sums);
-            /* The next four rows: the CPU foresees the end of a row no better than the beginning of another. */
-            for (unsigned r = 0; r < TILE_ROWS; r++) {
-                prefetch_block(f, blocks[r] + far);
+            vectors_groups(f, form, batch, blocks, far, prepared + i * bytes, p->blocks * bytes, sums);
+            for (unsigned r = 0; r < TILE_ROWS; r++)
                 blocks[r] += f->block_bytes;
-            }
         }
-        for (unsigned b = 0; b < batch; b++) {
+        for (unsigned i = 0; i < batch; i++) {
             float four[TILE_ROWS];
-            four_store(four, sums[b]);
-            memcpy(p->output + (first + b) * p->output_stride + row, four, rows * sizeof(float));
+            four_store(four, sums[i]);
+            memcpy(p->output + (b + i) * p->output_stride + row, four, rows * sizeof(float));
         }
     }
 }

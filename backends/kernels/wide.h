@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Products where vectors are wide. Batch rows that make panels meet chunks of weight rows: a block of each row of a chunk
- * is decoded once and meets that block of all panels (panel.h). A chunk's float sums stay in the cache until the last
- * block, and are written then. Batch rows that make no panel go by vectors.h.
+ * Products where vectors are wide. Batch rows in panels meet chunks of weight rows: a block of each row of a chunk is
+ * decoded once and meets that block of all panels (panel.h, narrow.h). A chunk's float sums stay in the cache until the
+ * last block, and are written then. Batches that are too small for panels go by vectors.h.
  */
 #ifndef Q8K_KERNELS_WIDE_H
 #define Q8K_KERNELS_WIDE_H
 
-#include "backends/kernels/panel.h"
+#include "backends/kernels/narrow.h"
 #include "backends/kernels/vectors.h"
 
 enum {
     /* Whole tiles, and whole fours of vectors.h: a part that ends inside of them costs as much as if it did not. */
-    ROW_STEP = 12,
-    /* Rows and panels whose sums are kept until all blocks are added. A multiple of the rows that are decoded together, and
-     * of the floats of a cache line, so that lines of the output are written whole; all that a product has on the stack is
-     * about 44 KiB. */
-    CHUNK_ROWS = 48,
+    ROW_STEP = NARROW_ROWS,
+    /* Panels whose sums are kept until all blocks are added. */
     CHUNK_PANELS = 128 / VEC_COLUMNS
 };
 
@@ -25,17 +22,20 @@ _Static_assert(ROW_STEP % VEC_TILE_ROWS == 0 && ROW_STEP % TILE_ROWS == 0, "rows
 struct chunk {
     struct decoded w;
     _Alignas(64) float sums[CHUNK_PANELS][CHUNK_ROWS][VEC_COLUMNS];
+    /* Of narrow panels: of four rows each, narrow_vectors() vectors. */
+    _Alignas(64) float narrow[CHUNK_ROWS * VEC_COLUMNS];
 };
 
-/* What a chunk is of: weight rows, counted from the product's first, and panels. */
+/* What a chunk is of: weight rows, counted from the product's first, whole panels, and narrow ones. */
 struct extent {
     size_t row, panel;
-    unsigned rows, panels;
+    unsigned rows, panels, narrow;
 };
 
-/* Writes the sums of a panel, or of the `count` batch rows that it has. */
-static void chunk_store(const q8k_backend_product *p, const struct extent *e, size_t batch, size_t count,
+/* Writes the sums of a panel, or of the batch rows that it has. */
+static void chunk_store(const q8k_backend_product *p, const struct extent *e, size_t batch,
                         float sums[CHUNK_ROWS][VEC_COLUMNS]) {
+    const size_t count = p->batch - batch;
     float *to = p->output + (batch - p->batch_first) * p->output_stride + e->row;
     for (unsigned r = 0; r < e->rows; r += VEC_COLUMNS, to += VEC_COLUMNS) {
         float square[VEC_COLUMNS][VEC_COLUMNS];
@@ -50,51 +50,109 @@ static void chunk_store(const q8k_backend_product *p, const struct extent *e, si
     }
 }
 
+/* Writes the sums of a narrow panel, which has `count` batch rows from `batch` on. */
+static void narrow_store(const q8k_backend_product *p, const struct extent *e, size_t batch, size_t count,
+                         unsigned columns, const float *sums) {
+    for (unsigned r = 0; r < e->rows; r += 4)
+        for (unsigned v = 0; v < narrow_vectors(columns); v++, sums += VEC_COLUMNS)
+            for (unsigned lanes = 0; lanes < VEC_COLUMNS / 4; lanes++) {
+                size_t b = narrow_column(columns, v, lanes);
+                unsigned rows = e->rows - r < 4 ? e->rows - r : 4;
+                if (b < count)
+                    memcpy(p->output + (batch + b - p->batch_first) * p->output_stride + e->row + r, sums + 4 * lanes,
+                           rows * sizeof(float));
+            }
+}
+
+/* Decodes a block of each of `rows` rows, and repeats the last one until they are `padded`. Meanwhile the next four rows'
+ * are fetched; or, if `next` is not 0, what stands so many bytes on. */
+ALWAYS_INLINE void chunk_decode(const struct format *f, struct form form, const uint8_t *first, size_t stride,
+                                unsigned rows, unsigned padded, size_t next, struct decoded *w) {
+    for (unsigned j = 0; j < padded; j += TILE_ROWS) {
+        const uint8_t *blocks[TILE_ROWS], *others[TILE_ROWS];
+        tile_blocks(first, stride, rows, j, blocks);
+        tile_blocks(first, stride, rows, j + TILE_ROWS, others);
+        for (unsigned k = 0; k < TILE_ROWS; k++)
+            prefetch_block(f, next == 0 ? others[k] : (const uint8_t *)((uintptr_t)blocks[k] + next));
+        decode_rows(f, form, blocks, w, j);
+    }
+}
+
+/* The rows of a chunk. With narrow panels alone the weights' way from memory counts most, and what foresees it follows only
+ * so many rows at once. */
+ALWAYS_INLINE unsigned chunk_rows(const struct extent *e) {
+    return e->panels != 0 ? CHUNK_ROWS : NARROW_ROWS;
+}
+
 /* Block i of the rows from r on that are decoded together. */
 ALWAYS_INLINE void chunk_block(const struct format *f, struct form form, const q8k_backend_product *p,
                                const struct extent *e, size_t i, unsigned r, struct chunk *c) {
     const unsigned rows = e->rows - r < DECODED_ROWS ? e->rows - r : DECODED_ROWS;
-    const unsigned padded = (rows + VEC_TILE_ROWS - 1) / VEC_TILE_ROWS * VEC_TILE_ROWS;
+    const unsigned unit = e->narrow != 0 ? NARROW_ROWS : VEC_TILE_ROWS, padded = (rows + unit - 1) / unit * unit;
     const uint8_t *first = (const uint8_t *)p->weights + (e->row + r) * p->weights_stride + i * f->block_bytes;
     const uint8_t *x = (const uint8_t *)p->prepared + panel_offset(form, p->batch, i, e->panel);
-    const struct ahead ahead = ahead_of(f, first + f->block_bytes, p->weights_stride, rows);
-    for (unsigned j = 0; j < padded; j += TILE_ROWS) {
-        const uint8_t *blocks[TILE_ROWS], *next[TILE_ROWS];
-        tile_blocks(first, p->weights_stride, rows, j, blocks);
-        tile_blocks(first, p->weights_stride, rows, j + TILE_ROWS, next);
-        for (unsigned k = 0; k < TILE_ROWS; k++)
-            prefetch_block(f, next[k]);
-        decode_rows(f, form, blocks, &c->w, j);
+    /* Behind the last block, the next chunk's first one. */
+    const size_t next = i + 1 < p->blocks ? f->block_bytes : chunk_rows(e) * p->weights_stride - i * f->block_bytes;
+    if (e->panels != 0) {
+        const struct ahead ahead = ahead_of(f, first, next, p->weights_stride, rows);
+        chunk_decode(f, form, first, p->weights_stride, rows, padded, 0, &c->w);
+        panel_tiles(f, form, &c->w, padded, e->panels, x, ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
     }
-    panel_tiles(f, form, &c->w, padded, e->panels, x, ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
+    if (e->narrow != 0) {
+        if (e->panels == 0)
+            chunk_decode(f, narrow_form(form), first, p->weights_stride, rows, padded, next, &c->w);
+        else if (form.bytes)
+            chunk_decode(f, narrow_form(form), first, p->weights_stride, rows, padded, 0, &c->w);
+        narrow_panels(f, narrow_form(form), e->narrow, &c->w, r, padded, x + e->panels * panel_block_bytes(form),
+                      c->narrow);
+    }
 }
 
 ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const q8k_backend_product *p,
                                  const struct extent *e) {
     struct chunk c;
     memset(c.sums, 0, e->panels * sizeof c.sums[0]);
+    if (e->narrow != 0)
+        memset(c.narrow, 0, sizeof c.narrow);
     for (size_t i = 0; i < p->blocks; i++)
         for (unsigned r = 0; r < e->rows; r += DECODED_ROWS)
             chunk_block(f, form, p, e, i, r, &c);
     for (unsigned i = 0; i < e->panels; i++)
-        chunk_store(p, e, (e->panel + i) * VEC_COLUMNS, p->batch - (e->panel + i) * VEC_COLUMNS, c.sums[i]);
+        chunk_store(p, e, (e->panel + i) * VEC_COLUMNS, c.sums[i]);
+    const float *sums = c.narrow;
+    size_t batch = (e->panel + e->panels) * VEC_COLUMNS;
+    for (unsigned columns = VEC_COLUMNS / 2; columns >= NARROW_LEAST; columns /= 2)
+        if ((e->narrow & columns) != 0) {
+            narrow_store(p, e, batch, p->batch - batch, columns, sums);
+            sums += CHUNK_ROWS / 4 * narrow_vectors(columns) * VEC_COLUMNS;
+            batch += columns;
+        }
 }
 
 ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q8k_backend_product *p) {
-    const size_t last = p->batch_first + p->batch_count, whole = panel_count(p->batch);
-    size_t end = last / VEC_COLUMNS + (last % VEC_COLUMNS != 0);
-    end = end < whole ? end : whole;
-    struct extent e = {0, p->batch_first / VEC_COLUMNS, 0, 0};
-    for (; e.panel < end; e.panel += e.panels) {
-        e.panels = end - e.panel < CHUNK_PANELS ? (unsigned)(end - e.panel) : CHUNK_PANELS;
-        for (e.row = 0; e.row < p->row_count; e.row += CHUNK_ROWS) {
-            size_t left = p->row_count - e.row;
-            e.rows = left < CHUNK_ROWS ? (unsigned)left : CHUNK_ROWS;
-            chunk_product(f, form, p, &e);
-        }
+    const size_t last = p->batch_first + p->batch_count, whole = panel_count(form, p->batch);
+    const size_t touched = (last + VEC_COLUMNS - 1) / VEC_COLUMNS, end = touched < whole ? touched : whole;
+    const size_t columns = panel_columns(form, p->batch);
+    /* Batch rows that are in no panel. */
+    const unsigned rest = last > columns ? (unsigned)(last - columns) : 0;
+    size_t panel = p->batch_first / VEC_COLUMNS;
+    if (columns == 0) {
+        vectors_product(f, form, p, 0, p->row_count, 0, rest);
+        return;
     }
-    if (last > end * VEC_COLUMNS && p->batch_count != 0)
-        vectors_product(f, form, p, (unsigned)(last - end * VEC_COLUMNS));
+    do {
+        struct extent e = {0, panel, 0, 0, 0};
+        e.panels = end - panel < CHUNK_PANELS ? (unsigned)(end - panel) : CHUNK_PANELS;
+        panel += e.panels;
+        e.narrow = panel == whole ? narrow_columns(form, p->batch) : 0;
+        for (; e.row < p->row_count; e.row += chunk_rows(&e)) {
+            size_t left = p->row_count - e.row;
+            e.rows = left < chunk_rows(&e) ? (unsigned)left : chunk_rows(&e);
+            chunk_product(f, form, p, &e);
+            if (panel == whole && rest != 0)
+                vectors_product(f, form, p, e.row, e.rows, p->batch_count - rest, rest);
+        }
+    } while (panel < end);
 }
 
 /* One row's block, without a panel's zeros: adds its terms to the sum. */
@@ -103,7 +161,7 @@ ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, c
     const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
     float four[TILE_ROWS];
     vec_four sums = four_set(sum);
-    vectors_group(f, form, 1, blocks, prepared, 0, &sums);
+    vectors_group(f, form, 1, blocks, 0, prepared, 0, &sums);
     four_store(four, sums);
     return four[0];
 }

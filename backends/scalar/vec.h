@@ -49,14 +49,21 @@
  *   vec_scaled(q, eight, group, k)   of quants from weight k on, and of those scales that are among `eight`, which begin at
  *                                    a multiple of eight groups. vec_scaled_unsigned: where the quants have no sign;
  *                                    vec_scaled_by_unsigned: where the scales have none
- *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) and ints_all(n) of the former,
+ *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) of the former,
  *                                    ints_word(p): the four bytes at p, repeated; ints_zero(), ints_add, ints_store
+ *   ints_words(p, words)             so many times four bytes, repeated
+ *   ints_narrow(a, b, c, d, words, out)
+ *                                    of four vectors at these addresses, the sums of each `words` neighbouring int32: in
+ *                                    each four lanes of out[0] those of a, b, c and d; two words make a second vector,
+ *                                    out[1], in which each second sum is; eight words have sums twice
+ *   VEC_EACH_WORDS, VEC_EACH_NARROW  the words of a step, from 1 upwards; VEC_COLUMNS by each of them but 1
  *   ints_dot(sum, a, b)              adds the products of pairs of int16
  *   ints_four(a, b, c, d)            each vector's sum, made a float
  *   VEC_STREAMS                      the streams that meet four rows in registers: limbs of batch rows, 2 or 4
  *   quad_min_sums(v, entries)        each row's mins times the entries, summed and made floats
  *   vec_floats                       VEC_COLUMNS floats: floats_load, _store, _set, _multiply, _fma, _from_ints,
- *                                    _from_difference (an int32 is subtracted first)
+ *                                    _from_difference (an int32 is subtracted first), _convert(ints), _four(p): four
+ *                                    floats at p, repeated
  *   vec_transpose(from, from_stride, to, to_stride)
  *                                    a square of VEC_COLUMNS x VEC_COLUMNS words
  *
@@ -65,7 +72,9 @@
  *   bytes_dot(sum, a, b)             such a product; vec_load(p)
  *   ints_scales(eight, group, k)     the scales of weights from k on as int16, one to each sum of four products
  *   ints_multiply(a, b)              int32 by int32
- *   ints_store_four(p, a, b, c, d)   each vector's sum
+ *   ints_add_scaled(sum, q, eight, group, k)
+ *                                    adds 256 times the products of quants and scales, in any order, as vec_scaled has them
+ *   ints_store_halves(p, a, b, c, d) half of each vector's sum
  *   bytes_widen(from, to)            16 int8 as int32
  *
  *   VEC_UNROLL                       before a loop over a block's steps, where k must be known to the compiler
