@@ -204,9 +204,10 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 #ifdef VEC_TILE_ROWS
 
 /* Batch rows go by panels of VEC_COLUMNS each, and what these leave over by narrow ones of half as many, a quarter as many
- * and so on down to two, of which one may be a zero. Not so small batches of less than PANELS_LEAST, nor so few that bytes'
- * whole panels leave over: these are rows, whose weights are decoded in registers. */
-enum { PANELS_LEAST = 4, NARROW_LEAST = 2 };
+ * and so on down to two, of which one may be a zero. Not so batches of less than PANELS_LEAST, nor, where the form has bytes,
+ * less than BYTES_LEAST, with or without whole panels before them: these are rows, whose weights are decoded in registers,
+ * since bytes are not multiplied in narrow panels. */
+enum { PANELS_LEAST = 4, BYTES_LEAST = 6, NARROW_LEAST = 2 };
 
 /* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
  * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side. Bytes are X + 128, without sign. */
@@ -254,7 +255,7 @@ ALWAYS_INLINE size_t narrow_block_bytes(struct form form, unsigned columns) {
 /* Batch rows of all panels, with the zeros. */
 ALWAYS_INLINE size_t panel_columns(struct form form, size_t batch) {
     size_t rest = batch % VEC_COLUMNS;
-    if (rest < PANELS_LEAST && (form.bytes || batch < VEC_COLUMNS))
+    if (form.bytes ? rest < BYTES_LEAST : batch < PANELS_LEAST)
         return batch - rest;
     return (batch + NARROW_LEAST - 1) / NARROW_LEAST * NARROW_LEAST;
 }

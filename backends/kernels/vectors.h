@@ -144,7 +144,7 @@ ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, con
     for (size_t row = first; row < first + count; row += TILE_ROWS) {
         size_t rows = first + count - row < TILE_ROWS ? first + count - row : TILE_ROWS;
         const uint8_t *blocks[TILE_ROWS];
-        vec_four sums[PANELS_LEAST];
+        vec_four sums[BYTES_LEAST];
         tile_blocks(p->weights, p->weights_stride, first + count, row, blocks);
         for (unsigned i = 0; i < batch; i++)
             sums[i] = four_set(0);
