@@ -41,8 +41,8 @@ q8k_status q8k_check_struct(const char *name, const void *given, size_t first_si
 q8k_status q8k_check_format(q8k_format format, const q8k_format_info **info) {
     *info = q8k_format_find(format);
     if (*info == NULL)
-        return q8k_fail(Q8K_ERROR_FORMAT, "format = %u: must be 1 (q8_k), 2 (q4_k), 3 (q5_k) or 4 (q6_k)",
-                        (unsigned)format);
+        return q8k_fail(Q8K_ERROR_FORMAT, "format = %u: must be one of %s", (unsigned)format,
+                        q8k_list_formats(Q8K_LIST_NUMBERS).text);
     return Q8K_OK;
 }
 

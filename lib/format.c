@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/format.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -15,6 +16,7 @@
         .gguf_type = NAME##_GGUF_TYPE,                                                                                 \
         .d = NAME##_D,                                                                                                 \
         .dmin = NAME##_DMIN,                                                                                           \
+        .parts = NAME##_PARTS,                                                                                         \
         .quantize_row = q8k_quantize_row_##name_,                                                                      \
         .quantize_limit = Q8K_QUANTIZE_LIMIT_##NAME,                                                                   \
     },
@@ -34,6 +36,23 @@ const q8k_format_info *q8k_format_find(q8k_format format) {
         if (q8k_formats[i].format == format)
             return &q8k_formats[i];
     return NULL;
+}
+
+q8k_format_list q8k_list_formats(q8k_list_kind kind) {
+    q8k_format_list list = {""};
+    size_t used = 0;
+    for (const q8k_format_info *f = q8k_formats; f < q8k_formats + Q8K_FORMAT_COUNT && used < sizeof list.text; f++) {
+        const char *separator = used > 0 ? ", " : "";
+        char *to = list.text + used;
+        const size_t left = sizeof list.text - used;
+        if (kind == Q8K_LIST_NAMES)
+            used += (size_t)snprintf(to, left, "%s%s", separator, f->name);
+        else if (kind == Q8K_LIST_NUMBERS)
+            used += (size_t)snprintf(to, left, "%s%u (%s)", separator, (unsigned)f->format, f->name);
+        else if (f->gguf_type >= 0)
+            used += (size_t)snprintf(to, left, "%s%d", separator, (int)f->gguf_type);
+    }
+    return list;
 }
 
 size_t q8k_format_count(void) {
@@ -57,8 +76,8 @@ q8k_status q8k_format_from_name(const char *name, q8k_format *format) {
             *format = q8k_formats[i].format;
             return Q8K_OK;
         }
-    return q8k_fail(Q8K_ERROR_NAME, "name = \"%.64s\": no weight format is called so; known are q8_k, q4_k, q5_k, q6_k",
-                    name);
+    return q8k_fail(Q8K_ERROR_NAME, "name = \"%.64s\": no weight format is called so; known are %s", name,
+                    q8k_list_formats(Q8K_LIST_NAMES).text);
 }
 
 q8k_status q8k_format_from_gguf_type(uint32_t type, q8k_format *format) {
@@ -72,8 +91,8 @@ q8k_status q8k_format_from_gguf_type(uint32_t type, q8k_format *format) {
             *format = q8k_formats[i].format;
             return Q8K_OK;
         }
-    return q8k_fail(Q8K_ERROR_NAME, "type = %u: no weight format has this GGUF type; known are 12, 13, 14",
-                    (unsigned)type);
+    return q8k_fail(Q8K_ERROR_NAME, "type = %u: no weight format has this GGUF type; known are %s", (unsigned)type,
+                    q8k_list_formats(Q8K_LIST_TYPES).text);
 }
 
 int32_t q8k_format_gguf_type(q8k_format format) {

@@ -106,7 +106,8 @@ static void fill_weights(const q8k_format_info *info, uint8_t *weights) {
             random = k % 4 == 0 ? next_random(&state) : random >> 8;
             block[k] = i == 0 ? 0x80 : i == 1 ? 0xff : (uint8_t)random;
         }
-        block[info->d + 1] = (uint8_t)((block[info->d + 1] & 0x83) | 0x30);
+        for (uint8_t *d = block + info->d; d < block + info->block_bytes; d += info->block_bytes / info->parts)
+            d[1] = (uint8_t)((d[1] & 0x83) | 0x30);
         if (info->dmin >= 0)
             block[info->dmin + 1] = (uint8_t)((block[info->dmin + 1] & 0x83) | 0x34);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Q4_K and Q5_K quantizers, which differ in the number of bits of a quant:
+ * The Q4_K, Q5_K and Q2_K quantizers, which differ in the bits of a quant and of a scale and in the size of a group:
  *
  *     weight = d * scale * q - dmin * min
  *
@@ -14,7 +14,13 @@
 
 #include "lib/quantize_arithmetic.h"
 
-enum { GROUP = 32, GROUPS = BLOCK / GROUP, STEPS_MAX = 63 };
+enum { GROUP_MAX = 32, GROUPS_MAX = BLOCK / 16 };
+
+/* What a format has: weights in a group, the largest scale or min, and the largest quant. */
+struct kind {
+    unsigned group;
+    int steps_max, q_max;
+};
 
 /*
  * How far a search goes: steps tried for a group, pairs tried around a group's own, rounds of fitting d and dmin. The
@@ -34,34 +40,35 @@ struct line {
 
 struct solution {
     struct half_factor d, dmin;
-    int scales[GROUPS], mins[GROUPS];
+    int scales[GROUPS_MAX], mins[GROUPS_MAX];
     double error;
 };
 
 /* The quants of a group on a line, and their error. */
-static float group_error(const float *x, float step, float offset, int q_max, float *q) {
-    float inverse = step > Q8K_STEP_NONE ? 1.0f / step : 0, squares[GROUP];
-    for (unsigned i = 0; i < GROUP; i++) {
-        float y = x[i] + offset, n = nearest_quant(y * inverse, 0, q_max), difference = y - step * n;
-        q[i] = n;
-        squares[i] = difference * difference;
-    }
-    return sum_32(squares);
+static float group_error(const struct kind *kind, const float *x, float step, float offset, float *q) {
+    float inverse = step > Q8K_STEP_NONE ? 1.0f / step : 0, squares[16] = {0};
+    for (unsigned first = 0; first < kind->group; first += 16)
+        for (unsigned i = 0; i < 16; i++) {
+            float y = x[first + i] + offset, n = nearest_quant(y * inverse, 0, kind->q_max), difference = y - step * n;
+            q[first + i] = n;
+            squares[i] += difference * difference;
+        }
+    return sum_16(squares);
 }
 
 /* The line with the smallest error for a group's quants. */
-static struct line fit_line(const float *x, const float *q, int sign) {
+static struct line fit_line(const struct kind *kind, const float *x, const float *q, int sign) {
     double sx = 0, sq = 0, qq = 0, qx = 0;
-    for (unsigned i = 0; i < GROUP; i++) {
+    for (unsigned i = 0; i < kind->group; i++) {
         double xi = (double)x[i], qi = (double)q[i];
         sx += xi;
         sq += qi;
         qq += qi * qi;
         qx += qi * xi;
     }
-    double det = GROUP * qq - sq * sq;
-    struct line line = {.step = det > 0 ? (GROUP * qx - sq * sx) / det : 0};
-    line.offset = (line.step * sq - sx) / GROUP;
+    double det = kind->group * qq - sq * sq;
+    struct line line = {.step = det > 0 ? (kind->group * qx - sq * sx) / det : 0};
+    line.offset = (line.step * sq - sx) / kind->group;
     if (line.offset * sign < 0) {
         line.offset = 0;
         line.step = qq > 0 ? qx / qq : 0;
@@ -70,9 +77,9 @@ static struct line fit_line(const float *x, const float *q, int sign) {
 }
 
 /* The best line of a group whose offset has the given sign, or is zero. */
-static struct line search_line(const float *x, int q_max, int sign) {
-    float low = x[0], high = x[0], q[GROUP];
-    for (unsigned i = 1; i < GROUP; i++) {
+static struct line search_line(const struct kind *kind, const float *x, int sign) {
+    float low = x[0], high = x[0], q[GROUP_MAX];
+    for (unsigned i = 1; i < kind->group; i++) {
         low = x[i] < low ? x[i] : low;
         high = x[i] > high ? x[i] : high;
     }
@@ -83,10 +90,10 @@ static struct line search_line(const float *x, int q_max, int sign) {
         return best;
     float best_error = FLT_MAX;
     for (int c = 0; c < CANDIDATES; c++) {
-        float step = (high - low) / ((float)q_max + CANDIDATE_FIRST + CANDIDATE_STEP * (float)c);
-        group_error(x, step, -low, q_max, q);
-        struct line line = fit_line(x, q, sign);
-        float error = group_error(x, (float)line.step, (float)line.offset, q_max, q);
+        float step = (high - low) / ((float)kind->q_max + CANDIDATE_FIRST + CANDIDATE_STEP * (float)c);
+        group_error(kind, x, step, -low, q);
+        struct line line = fit_line(kind, x, q, sign);
+        float error = group_error(kind, x, (float)line.step, (float)line.offset, q);
         if (error < best_error) {
             best_error = error;
             best = line;
@@ -96,21 +103,21 @@ static struct line search_line(const float *x, int q_max, int sign) {
 }
 
 /* The best scale and min of a group near its line. */
-static float search_pair(const float *x, const struct line *line, int q_max, const struct solution *s, int *scale,
-                         int *min) {
-    float q[GROUP], best = FLT_MAX;
-    double d = (double)s->d.value, dmin = (double)s->dmin.value, half_width = 0.5 * q_max;
+static float search_pair(const struct kind *kind, const float *x, const struct line *line, const struct solution *s,
+                         int *scale, int *min) {
+    float q[GROUP_MAX], best = FLT_MAX;
+    double d = (double)s->d.value, dmin = (double)s->dmin.value, half_width = 0.5 * kind->q_max;
     *scale = *min = 0;
-    int middle = nearest(line->step / d, 0, STEPS_MAX);
+    int middle = nearest(line->step / d, 0, kind->steps_max);
     for (int i = middle - SCALE_REACH; i <= middle + SCALE_REACH; i++) {
-        if (i < 0 || i > STEPS_MAX)
+        if (i < 0 || i > kind->steps_max)
             continue;
         double offset = line->offset + (i * d - line->step) * half_width;
-        int m = s->dmin.bits != 0 ? nearest(offset / dmin, 0, STEPS_MAX) : 0;
+        int m = s->dmin.bits != 0 ? nearest(offset / dmin, 0, kind->steps_max) : 0;
         for (int j = m - MIN_REACH; j <= m + MIN_REACH; j++) {
-            if (j < 0 || j > STEPS_MAX)
+            if (j < 0 || j > kind->steps_max)
                 continue;
-            float error = group_error(x, s->d.value * (float)i, s->dmin.value * (float)j, q_max, q);
+            float error = group_error(kind, x, s->d.value * (float)i, s->dmin.value * (float)j, q);
             if (error < best) {
                 best = error;
                 *scale = i;
@@ -121,16 +128,15 @@ static float search_pair(const float *x, const struct line *line, int q_max, con
     return best;
 }
 
-static void search_pairs(const float *x, const struct line *lines, int q_max, struct solution *s) {
+static void search_pairs(const struct kind *kind, const float *x, const struct line *lines, struct solution *s) {
     s->error = 0;
-    for (unsigned g = 0; g < GROUPS; g++)
-        s->error += (double)search_pair(x + g * GROUP, &lines[g], q_max, s, &s->scales[g], &s->mins[g]);
+    for (unsigned k = 0, g = 0; k < BLOCK; k += kind->group, g++)
+        s->error += (double)search_pair(kind, x + k, &lines[g], s, &s->scales[g], &s->mins[g]);
 }
 
-static void quants(const float *x, const struct solution *s, int q_max, float q[BLOCK]) {
-    for (unsigned g = 0; g < GROUPS; g++)
-        group_error(x + g * GROUP, s->d.value * (float)s->scales[g], s->dmin.value * (float)s->mins[g], q_max,
-                    q + g * GROUP);
+static void quants(const struct kind *kind, const float *x, const struct solution *s, float q[BLOCK]) {
+    for (unsigned k = 0, g = 0; k < BLOCK; k += kind->group, g++)
+        group_error(kind, x + k, s->d.value * (float)s->scales[g], s->dmin.value * (float)s->mins[g], q + k);
 }
 
 /* dmin must keep its sign, which the lines were made for. */
@@ -142,12 +148,12 @@ static struct half_factor round_dmin(double value, int sign, int exponent) {
 }
 
 /* The d and dmin with the smallest error for the solution's scales, mins and quants: d * a - dmin * b = x. */
-static void fit(const float *x, int q_max, int sign, int exponent, struct solution *s) {
+static void fit(const struct kind *kind, const float *x, int sign, int exponent, struct solution *s) {
     float q[BLOCK];
     double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
-    quants(x, s, q_max, q);
+    quants(kind, x, s, q);
     for (unsigned k = 0; k < BLOCK; k++) {
-        double a = s->scales[k / GROUP] * (double)q[k], b = s->mins[k / GROUP], xk = (double)x[k];
+        double a = s->scales[k / kind->group] * (double)q[k], b = s->mins[k / kind->group], xk = (double)x[k];
         aa += a * a;
         ab += a * b;
         bb += b * b;
@@ -170,24 +176,24 @@ static void keep_better(struct solution *best, const struct solution *other) {
 }
 
 /* The solution that lines lead to. */
-static void search_from(const float *x, const struct line *lines, int q_max, int sign, int exponent,
+static void search_from(const struct kind *kind, const float *x, const struct line *lines, int sign, int exponent,
                         struct solution *best) {
     double widest = 0, farthest = 0;
-    for (unsigned g = 0; g < GROUPS; g++) {
+    for (unsigned g = 0; g < BLOCK / kind->group; g++) {
         widest = lines[g].step > widest ? lines[g].step : widest;
         farthest = lines[g].offset * sign > farthest ? lines[g].offset * sign : farthest;
     }
     /* Half the distance of two subnormal fp16 numbers: where it matters, d and dmin are rounded up, so that the
      * widest and the farthest group can be reached. */
     double up = power_of_two(-25 - exponent);
-    struct solution s = {.d = half_round_positive(widest / STEPS_MAX + up, exponent)};
+    struct solution s = {.d = half_round_positive(widest / kind->steps_max + up, exponent)};
     if (farthest > 0)
-        s.dmin = round_dmin((farthest / STEPS_MAX + up) * sign, sign, exponent);
-    search_pairs(x, lines, q_max, &s);
+        s.dmin = round_dmin((farthest / kind->steps_max + up) * sign, sign, exponent);
+    search_pairs(kind, x, lines, &s);
     keep_better(best, &s);
     for (int r = 0; r < REFINEMENTS; r++) {
-        fit(x, q_max, sign, exponent, &s);
-        search_pairs(x, lines, q_max, &s);
+        fit(kind, x, sign, exponent, &s);
+        search_pairs(kind, x, lines, &s);
         keep_better(best, &s);
     }
 }
@@ -196,36 +202,36 @@ static void search_from(const float *x, const struct line *lines, int q_max, int
  * Where groups are narrow beside the distance between two mins, their steps have to be wider than they would like, so
  * that values between two mins can be reached: a quant's range must be as much wider as the mins are apart.
  */
-static int widen(struct line *lines, int q_max, int sign) {
+static int widen(const struct kind *kind, struct line *lines, int sign) {
     double widest = 0, distance = 0;
-    for (unsigned g = 0; g < GROUPS; g++) {
-        double offset = lines[g].offset * sign / STEPS_MAX;
+    for (unsigned g = 0; g < BLOCK / kind->group; g++) {
+        double offset = lines[g].offset * sign / kind->steps_max;
         widest = lines[g].step > widest ? lines[g].step : widest;
         distance = offset > distance ? offset : distance;
     }
-    for (unsigned g = 0; g < GROUPS; g++) {
-        lines[g].step += distance / q_max;
+    for (unsigned g = 0; g < BLOCK / kind->group; g++) {
+        lines[g].step += distance / kind->q_max;
         lines[g].offset += 0.5 * distance;
     }
-    return widest * q_max < NARROW * distance;
+    return widest * kind->q_max < NARROW * distance;
 }
 
-static void search(const float *x, int q_max, int sign, int exponent, struct solution *best) {
-    struct line lines[GROUPS];
-    for (unsigned g = 0; g < GROUPS; g++)
-        lines[g] = search_line(x + g * GROUP, q_max, sign);
-    search_from(x, lines, q_max, sign, exponent, best);
-    if (widen(lines, q_max, sign))
-        search_from(x, lines, q_max, sign, exponent, best);
+static void search(const struct kind *kind, const float *x, int sign, int exponent, struct solution *best) {
+    struct line lines[GROUPS_MAX];
+    for (unsigned g = 0; g < BLOCK / kind->group; g++)
+        lines[g] = search_line(kind, x + g * kind->group, sign);
+    search_from(kind, x, lines, sign, exponent, best);
+    if (widen(kind, lines, sign))
+        search_from(kind, x, lines, sign, exponent, best);
 }
 
 /* Whether a group lies above zero altogether, so that a negative dmin may serve the block. */
-static int lifted(const float *x) {
-    for (unsigned g = 0; g < GROUPS; g++) {
+static int lifted(const struct kind *kind, const float *x) {
+    for (unsigned k = 0; k < BLOCK; k += kind->group) {
         unsigned above = 0;
-        for (unsigned i = g * GROUP; i < (g + 1) * GROUP; i++)
+        for (unsigned i = k; i < k + kind->group; i++)
             above += x[i] > 0;
-        if (above == GROUP)
+        if (above == kind->group)
             return 1;
     }
     return 0;
@@ -252,13 +258,13 @@ static void pack_nibbles(const float q[BLOCK], uint8_t *qs) {
 static void pack_fifth_bits(const float q[BLOCK], uint8_t *qh) {
     for (unsigned l = 0; l < 32; l++) {
         int bits = 0;
-        for (unsigned j = 0; j < GROUPS; j++)
+        for (unsigned j = 0; j < 8; j++)
             bits |= (int)q[32 * j + l] >> 4 << j;
         qh[l] = (uint8_t)bits;
     }
 }
 
-static void quantize_block(const float *input, int q_max, struct solution *s, float q[BLOCK]) {
+static void quantize_block(const struct kind *kind, const float *input, struct solution *s, float q[BLOCK]) {
     float x[BLOCK];
     int exponent = normalize_block(input, x);
     memset(s, 0, sizeof *s);
@@ -266,29 +272,50 @@ static void quantize_block(const float *input, int q_max, struct solution *s, fl
     if (exponent == INT32_MIN)
         return;
     s->error = DBL_MAX;
-    search(x, q_max, 1, exponent, s);
-    if (lifted(x))
-        search(x, q_max, -1, exponent, s);
-    quants(x, s, q_max, q);
+    search(kind, x, 1, exponent, s);
+    if (lifted(kind, x))
+        search(kind, x, -1, exponent, s);
+    quants(kind, x, s, q);
 }
 
 void q8k_quantize_row_q4_k(size_t blocks, const float *input, uint8_t *weights) {
+    static const struct kind kind = {32, 63, 15};
     struct solution s;
     float q[BLOCK];
     for (size_t b = 0; b < blocks; b++, weights += Q4_K_BLOCK_BYTES) {
-        quantize_block(input + b * BLOCK, 15, &s, q);
+        quantize_block(&kind, input + b * BLOCK, &s, q);
         pack_head(&s, weights);
         pack_nibbles(q, weights + Q4_K_QS);
     }
 }
 
 void q8k_quantize_row_q5_k(size_t blocks, const float *input, uint8_t *weights) {
+    static const struct kind kind = {32, 63, 31};
     struct solution s;
     float q[BLOCK];
     for (size_t b = 0; b < blocks; b++, weights += Q5_K_BLOCK_BYTES) {
-        quantize_block(input + b * BLOCK, 31, &s, q);
+        quantize_block(&kind, input + b * BLOCK, &s, q);
         pack_head(&s, weights);
         pack_fifth_bits(q, weights + Q5_K_QH);
         pack_nibbles(q, weights + Q5_K_QS);
+    }
+}
+
+void q8k_quantize_row_q2_k(size_t blocks, const float *input, uint8_t *weights) {
+    static const struct kind kind = {16, 15, 3};
+    struct solution s;
+    float q[BLOCK];
+    for (size_t b = 0; b < blocks; b++, weights += Q2_K_BLOCK_BYTES) {
+        quantize_block(&kind, input + b * BLOCK, &s, q);
+        half_store(weights + Q2_K_D, s.d);
+        half_store(weights + Q2_K_DMIN, s.dmin);
+        for (unsigned g = 0; g < BLOCK / 16; g++)
+            weights[Q2_K_SCALES + g] = (uint8_t)(s.scales[g] | s.mins[g] << 4);
+        for (unsigned k = 0; k < BLOCK / 4; k++) {
+            unsigned first = k / 32 * 128 + k % 32, pairs = 0;
+            for (unsigned t = 0; t < 4; t++)
+                pairs |= (unsigned)q[first + 32 * t] << (2 * t);
+            weights[Q2_K_QS + k] = (uint8_t)pairs;
+        }
     }
 }

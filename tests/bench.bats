@@ -64,16 +64,16 @@ without_gnuplot() {
 @test "JSON: every case, with figures that fit each other" {
     cp "$BATS_FILE_TMPDIR/report" .
     "$Q8K_TEST_BUILD/bench_json" <report >cases
-    for format in q8_k q4_k q5_k q6_k; do
+    for format in q8_k q4_k q5_k q6_k q2_k q3_k q8_0; do
         for precision in float half byte; do
             for case in 'batch 3 threads 1 cold' 'batch 1 threads 1 cold' 'batch 1 threads 1 hot'; do
                 grep -cx "scalar $format $precision [0-9]*x512 $case: .*decode_loops.* decode_openblas openblas" cases
             done
         done
     done
-    [ "$(wc -l <cases)" -eq 36 ]
+    [ "$(wc -l <cases)" -eq 63 ]
     grep -q '"parts": 5' report
-    [ "$(grep -c '"measurements": 2' report)" -eq 36 ]
+    [ "$(grep -c '"measurements": 2' report)" -eq 63 ]
 }
 
 @test "threads: limits and products for each number" {
@@ -232,7 +232,7 @@ scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
 }
 
 @test "other wrong values name their limits" {
-    usage_error "--format = 'q3_k' (limit q8_k, q4_k, q5_k, q6_k)" --format q3_k
+    usage_error "--format = 'q9_k' (limit q8_k, q4_k, q5_k, q6_k, q2_k, q3_k, q8_0)" --format q9_k
     usage_error "--precision = 'double' (limit float, half, byte)" --precision double
     usage_error "--repeat = '0' (limit 1 to 64)" --repeat 0
     usage_error "--parts = '0' (limit 1 to 1048576)" --parts 0

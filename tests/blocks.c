@@ -16,26 +16,26 @@ q8k_precision precision_of(int index) {
 
 /* Where things lie in a block. */
 typedef struct block_layout {
-    size_t bytes, quants, quant_bytes, high, high_bytes, scales, scale_bytes, d, dmin;
+    size_t bytes, quants, quant_bytes, high, high_bytes, scales, scale_bytes;
 } block_layout;
 
-enum { NONE = 9999 };
-
 static const block_layout layouts[] = {
-    [Q8K_FORMAT_Q8_K] = {292, 0, 256, 0, 0, 256, 32, 288, 290},
-    [Q8K_FORMAT_Q4_K] = {144, 16, 128, 0, 0, 4, 12, 0, 2},
-    [Q8K_FORMAT_Q5_K] = {176, 48, 128, 16, 32, 4, 12, 0, 2},
-    [Q8K_FORMAT_Q6_K] = {210, 0, 128, 128, 64, 192, 16, 208, NONE},
+    [Q8K_FORMAT_Q8_K] = {292, 0, 256, 0, 0, 256, 32},  [Q8K_FORMAT_Q4_K] = {144, 16, 128, 0, 0, 4, 12},
+    [Q8K_FORMAT_Q5_K] = {176, 48, 128, 16, 32, 4, 12}, [Q8K_FORMAT_Q6_K] = {210, 0, 128, 128, 64, 192, 16},
+    [Q8K_FORMAT_Q2_K] = {84, 16, 64, 0, 0, 0, 16},     [Q8K_FORMAT_Q3_K] = {110, 32, 64, 0, 32, 96, 12},
+    [Q8K_FORMAT_Q8_0] = {272, 0, 272, 0, 0, 0, 0},
 };
 
+static void put_half(uint8_t *to, unsigned bits) {
+    to[0] = (uint8_t)bits;
+    to[1] = (uint8_t)(bits >> 8);
+}
+
 void block_factors(q8k_format format, uint8_t *block, unsigned d, unsigned dmin) {
-    const block_layout *layout = &layouts[format];
-    block[layout->d] = (uint8_t)d;
-    block[layout->d + 1] = (uint8_t)(d >> 8);
-    if (layout->dmin == NONE)
-        return;
-    block[layout->dmin] = (uint8_t)dmin;
-    block[layout->dmin + 1] = (uint8_t)(dmin >> 8);
+    for (size_t part = 0; definition_d(format, block, part) != NULL; part++)
+        put_half(definition_d(format, block, part), d);
+    if (definition_has_min(format))
+        put_half(definition_dmin(format, block), dmin);
 }
 
 unsigned random_factor(test_random *random) {
@@ -53,13 +53,17 @@ static unsigned wild_factor(test_random *random) {
 /* Quants and scales whose products are the largest, or the largest of the other sign. */
 static void fill_extreme(q8k_format format, bool opposite, uint8_t *block) {
     const block_layout *layout = &layouts[format];
-    if (format == Q8K_FORMAT_Q8_K) {
+    if (format == Q8K_FORMAT_Q8_K || format == Q8K_FORMAT_Q8_0) {
         memset(block, opposite ? 0x7f : 0x80, layout->quant_bytes);
         memset(block + layout->scales, 0xff, layout->scale_bytes);
     } else if (format == Q8K_FORMAT_Q6_K) {
         /* -32 * -128, and -32 * 127. */
         memset(block, 0, layout->bytes);
         memset(block + layout->scales, opposite ? 0x7f : 0x80, layout->scale_bytes);
+    } else if (format == Q8K_FORMAT_Q3_K) {
+        /* -4 * -32, and -4 * 31. */
+        memset(block, 0, layout->bytes);
+        memset(block + layout->scales, opposite ? 0xff : 0, layout->scale_bytes);
     } else {
         /* Quants of one sign only: the other extreme is that of the min term alone. */
         memset(block, 0xff, layout->bytes);
@@ -83,10 +87,11 @@ void block_fill(test_random *random, q8k_format format, block_kind kind, uint8_t
     else
         for (size_t i = 0; i < bytes; i++)
             block[i] = (uint8_t)random_below(random, 256);
-    if (kind == BLOCK_WILD)
-        block_factors(format, block, wild_factor(random), wild_factor(random));
-    else
-        block_factors(format, block, random_factor(random), random_factor(random));
+    unsigned (*draw)(test_random *) = kind == BLOCK_WILD ? wild_factor : random_factor;
+    for (size_t part = 0; definition_d(format, block, part) != NULL; part++)
+        put_half(definition_d(format, block, part), draw(random));
+    if (definition_has_min(format))
+        put_half(definition_dmin(format, block), draw(random));
 }
 
 static float largest_integer(q8k_precision precision) {

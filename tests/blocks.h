@@ -11,7 +11,7 @@
 #include "support.h"
 
 /* Formats and precisions; and the loop index of a test that runs for each pair of them. */
-enum { FORMAT_COUNT = 4, PRECISION_COUNT = 3, EVERY_PAIR = FORMAT_COUNT * PRECISION_COUNT };
+enum { FORMAT_COUNT = 7, PRECISION_COUNT = 3, EVERY_PAIR = FORMAT_COUNT * PRECISION_COUNT };
 q8k_format format_of(int index);
 q8k_precision precision_of(int index);
 
@@ -27,7 +27,7 @@ typedef enum block_kind {
 
 void block_fill(test_random *random, q8k_format format, block_kind kind, uint8_t *block);
 
-/* Writes the fp16 fields; a format without dmin has none to write. */
+/* Writes the fp16 fields, the same d in every part; a format without dmin has none to write. */
 void block_factors(q8k_format format, uint8_t *block, unsigned d, unsigned dmin);
 
 /* Moderate fp16 bits: 2^-8 to 2^-2, of either sign. */

@@ -77,12 +77,13 @@ static bool product_right(const q8k_context *context, q8k_format format, q8k_pre
     uint8_t weights[ROWS * BLOCKS * 292];
     float input[BATCH * BLOCKS * 256], output[BATCH * ROWS];
     size_t block = definition_block_bytes(format);
-    for (size_t i = 0; i < ROWS * BLOCKS * block; i++) {
-        size_t at = i % block;
-        size_t high = format == Q8K_FORMAT_Q6_K ? 209 : format == Q8K_FORMAT_Q8_K ? 289 : 1;
+    for (size_t i = 0; i < ROWS * BLOCKS * block; i++)
         weights[i] = (uint8_t)(i * 37 + i / 11);
-        if (at == high || at == high + 2)
-            weights[i] = 0x30;
+    for (uint8_t *at = weights; at < weights + ROWS * BLOCKS * block; at += block) {
+        for (size_t part = 0; definition_d(format, at, part) != NULL; part++)
+            definition_d(format, at, part)[1] = 0x30;
+        if (definition_has_min(format))
+            definition_dmin(format, at)[1] = 0x30;
     }
     for (size_t i = 0; i < BATCH * BLOCKS * 256; i++)
         input[i] = (float)(i * 7919 % 1009) / 64 - 8;

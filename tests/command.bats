@@ -85,8 +85,8 @@ npy() {
 }
 
 @test "wrong values name the limits" {
-    usage_error "q8k quantize: --format = 'q3_k' (limit q8_k, q4_k, q5_k, q6_k)" quantize a b --format q3_k
-    usage_error "q8k quantize: --format is missing (limit q8_k, q4_k, q5_k, q6_k)" quantize a b
+    usage_error "q8k quantize: --format = 'q9_k' (limit q8_k, q4_k, q5_k, q6_k, q2_k, q3_k, q8_0)" quantize a b --format q9_k
+    usage_error "q8k quantize: --format is missing (limit q8_k, q4_k, q5_k, q6_k, q2_k, q3_k, q8_0)" quantize a b
     usage_error "--precision = 'double' (limit float, half, byte)" matmul a b c --format q4_k --precision double
     for value in 0 1025 -1 1x 0x2 "" " 1" 99999999999999999999; do
         usage_error "--threads = '$value' (limit 1 to 1024)" matmul a b c --format q4_k --threads "$value"
@@ -125,7 +125,7 @@ product() {
 }
 
 @test "matmul gives the vectors to the byte in every format and precision" {
-    for format in q4_k q5_k q6_k q8_k; do
+    for format in q4_k q5_k q6_k q8_k q2_k q3_k q8_0; do
         for case in plain wild; do
             for precision in float half byte; do
                 product $format-$case $precision
@@ -135,7 +135,7 @@ product() {
 }
 
 @test "parts and backends change nothing" {
-    for format in q4_k q5_k q6_k q8_k; do
+    for format in q4_k q5_k q6_k q8_k q2_k q3_k q8_0; do
         for parts in 1 3 64; do
             product $format-wild float --parts $parts
             product $format-plain byte --parts $parts --threads 1
@@ -152,7 +152,7 @@ product() {
         [ $status -ne 0 ]
         skip "built without OpenMP"
     fi
-    for format in q4_k q5_k q6_k q8_k; do
+    for format in q4_k q5_k q6_k q8_k q2_k q3_k q8_0; do
         product $format-plain byte --threads 2
         product $format-wild float --threads 7
         product $format-wild half --threads 3 --parts 64
@@ -165,7 +165,7 @@ product() {
 }
 
 @test "dequantize gives the vectors to the byte" {
-    for format in q4_k q5_k q6_k q8_k; do
+    for format in q4_k q5_k q6_k q8_k q2_k q3_k q8_0; do
         for case in plain wild; do
             "$Q8K" dequantize "$vectors/$format-$case/blocks.npy" out.npy --format $format
             cmp out.npy "$vectors/$format-$case/dequant.npy"
@@ -174,7 +174,7 @@ product() {
 }
 
 @test "float weights are quantized on the fly, to the same blocks" {
-    for format in q4_k q5_k q6_k q8_k; do
+    for format in q4_k q5_k q6_k q8_k q2_k q3_k q8_0; do
         "$Q8K" quantize "$real/projection.npy" blocks.npy --format $format
         "$Q8K" matmul blocks.npy "$real/tokens.npy" from-blocks.npy --format $format --precision half
         "$Q8K" matmul "$real/projection.npy" "$real/tokens.npy" from-floats.npy --format $format --precision half
@@ -184,7 +184,7 @@ product() {
 }
 
 @test "quantized rows are as long as the formats say, and can be decoded" {
-    for pair in q4_k:144 q5_k:176 q6_k:210 q8_k:292; do
+    for pair in q4_k:144 q5_k:176 q6_k:210 q8_k:292 q2_k:84 q3_k:110 q8_0:272; do
         "$Q8K" quantize "$real/projection.npy" blocks.npy --format "${pair%:*}"
         [ "$(stat -c %s blocks.npy)" -eq $((128 + 768 * ${pair#*:})) ]
         "$Q8K" dequantize blocks.npy floats.npy --format "${pair%:*}"
@@ -422,7 +422,7 @@ product() {
     [[ $output == *"seed 1"* ]]
     [[ $output == *"All promises are kept."* ]]
     for backend in scalar builtin; do
-        for format in q4_k q5_k q6_k q8_k; do
+        for format in q4_k q5_k q6_k q8_k q2_k q3_k q8_0; do
             for precision in decode float half byte; do
                 grep -Eq "^$backend +$format +$precision +[1-9][0-9]+ +same" <<<"$output"
             done

@@ -66,10 +66,10 @@ complete_zsh() {
 }
 
 @test "bash: formats, precisions and backends" {
-    offers 'q4_k q5_k q6_k q8_k' q8k quantize --format ''
+    offers 'q2_k q3_k q4_k q5_k q6_k q8_0 q8_k' q8k quantize --format ''
     offers 'q4_k' q8k quantize a.npy b.npy --format q4
     offers 'q5_k' q8k matmul --format = q5
-    offers 'q4_k q5_k q6_k q8_k' q8k bench --format =
+    offers 'q2_k q3_k q4_k q5_k q6_k q8_0 q8_k' q8k bench --format =
     offers 'byte float half' q8k matmul --precision ''
     Q8K_BACKEND_DIR=$BATS_TEST_TMPDIR offers 'builtin' q8k verify --backend ''
 }
@@ -133,7 +133,7 @@ fake() {
     for name in $(subcommands); do
         zsh_offers "$(help_words "$name" | xargs)" "q8k $name --"
     done
-    zsh_offers 'q4_k q5_k q6_k q8_k' 'q8k quantize --format '
+    zsh_offers 'q2_k q3_k q4_k q5_k q6_k q8_0 q8_k' 'q8k quantize --format '
     zsh_offers 'byte float half' 'q8k matmul --precision '
     Q8K_BACKEND_DIR=$BATS_TEST_TMPDIR zsh_offers 'builtin' 'q8k verify --backend '
     zsh_offers 'a.npy folder' 'q8k matmul '

@@ -348,7 +348,7 @@ int main(int argc, char **argv) {
     if (!open_library(argv[1]))
         stop(argv[1], "cannot be opened");
     for (size_t i = 0; i < count; i++)
-        for (q8k_format f = Q8K_FORMAT_Q8_K; f <= Q8K_FORMAT_Q6_K; f++)
+        for (q8k_format f = Q8K_FORMAT_Q8_K; f <= Q8K_FORMAT_Q8_0; f++)
             show_call(argv[2], names[i], f, Q8K_PRECISION_FLOAT);
     const q8k_context *context = make_context(argc > 3 ? names[0] : NULL);
     for (q8k_precision p = 0; context != NULL && p <= Q8K_PRECISION_BYTE; p++)

@@ -227,6 +227,9 @@ DEFINE_KERNELS(q6_k, Q8K_FORMAT_Q6_K)
 #ifndef FAKE_SOME_FORMATS
 DEFINE_KERNELS(q8_k, Q8K_FORMAT_Q8_K)
 DEFINE_KERNELS(q5_k, Q8K_FORMAT_Q5_K)
+DEFINE_KERNELS(q2_k, Q8K_FORMAT_Q2_K)
+DEFINE_KERNELS(q3_k, Q8K_FORMAT_Q3_K)
+DEFINE_KERNELS(q8_0, Q8K_FORMAT_Q8_0)
 #endif
 /* A format that no release knows: to be ignored. */
 DEFINE_KERNELS(unknown_format, 4711)
@@ -235,7 +238,7 @@ DEFINE_KERNELS(unknown_format, 4711)
 UNUSED static const q8k_backend_kernels *const formats[] = {
     &q6_k.known, &q4_k.known, &unknown_format.known,
 #ifndef FAKE_SOME_FORMATS
-    &q8_k.known, &q5_k.known,
+    &q8_k.known, &q5_k.known, &q8_0.known,           &q2_k.known, &q3_k.known,
 #endif
 #ifdef FAKE_NULL_FORMAT
     NULL,

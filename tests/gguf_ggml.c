@@ -20,7 +20,7 @@ static const char usage[] =
     "usage: gguf_ggml [--ggml DIR]   (DIR: a folder with libggml-base.so; else Q8K_TEST_GGML names it)\n"
     "Exit status: 0 all is the same, 1 something is not, 77 no folder was named and nothing was tested.\n";
 
-enum { SKIPPED = 77, PATH_BYTES = 4096, COLUMNS = 512, ROWS = 3, MEMORY = 1 << 20, TENSORS = 7 };
+enum { SKIPPED = 77, PATH_BYTES = 4096, COLUMNS = 512, ROWS = 3, MEMORY = 1 << 20, TENSORS = 10 };
 
 /* Of the file that ggml writes: libq8k's formats, and what lies beside them in real files. */
 static const struct {
@@ -31,6 +31,9 @@ static const struct {
     {"norm", 0, 0},
     {"embedding", 1, 0},
     {"old", 2, 0},
+    {"q8", 8, Q8K_FORMAT_Q8_0},
+    {"q2", 10, Q8K_FORMAT_Q2_K},
+    {"q3", 11, Q8K_FORMAT_Q3_K},
     {"q4", 12, Q8K_FORMAT_Q4_K},
     {"q5", 13, Q8K_FORMAT_Q5_K},
     {"q6", 14, Q8K_FORMAT_Q6_K},

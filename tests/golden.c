@@ -54,7 +54,7 @@ static double *read_doubles(const golden *vectors, const char *name, size_t rows
 }
 
 void golden_load(golden *vectors, size_t index) {
-    static const char *const formats[FORMAT_COUNT] = {"q8_k", "q4_k", "q5_k", "q6_k"};
+    static const char *const formats[FORMAT_COUNT] = {"q8_k", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "q8_0"};
     static const char *const cases[] = {"plain", "wild", "edge"};
     static const char *const precisions[PRECISION_COUNT] = {"float", "half", "byte"};
     memset(vectors, 0, sizeof *vectors);

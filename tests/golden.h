@@ -22,7 +22,7 @@ typedef struct golden {
     float *result[PRECISION_COUNT]; /* batch x rows, by precision */
 } golden;
 
-enum { GOLDEN_COUNT = 12 };
+enum { GOLDEN_COUNT = 3 * FORMAT_COUNT };
 
 /* Reads one of the GOLDEN_COUNT cases; whatever is wrong with it ends the test. */
 void golden_load(golden *vectors, size_t index);

@@ -12,7 +12,7 @@ static const char usage[] =
     "usage: kernels [OPTION...]          tests every kernel of every backend that works here\n"
     "       kernels --bench [OPTION...]  times them\n"
     "  --backend NAME    this backend alone\n"
-    "  --format NAME     q8_k, q4_k, q5_k or q6_k\n"
+    "  --format NAME     q8_k, q4_k, q5_k, q6_k, q2_k, q3_k or q8_0\n"
     "  --precision NAME  float, half or byte\n"
     "  --kind NAME       random, extreme, rounding or special numbers\n"
     "  --rows, --cols, --batch, --parts LIST   shapes, numbers separated by commas\n"

@@ -6,25 +6,30 @@
 
 enum { NO_DMIN = -1 };
 
-/* The range of each field, the weights that share a scale, and where the factors stand. */
+/* The range of each field, the weights that share a scale or a min, and where the factors stand: a d in each of so many
+ * parts. */
 typedef struct ranges {
-    size_t bytes;
+    size_t bytes, parts;
     int q_low, q_high, scale_low, scale_high;
     unsigned group;
     int min_high;
+    unsigned min_group;
     int d, dmin;
 } ranges;
 
 static const ranges formats[] = {
-    [Q8K_FORMAT_Q8_K] = {292, -128, 127, 0, 15, 8, 0, 288, 290},
-    [Q8K_FORMAT_Q4_K] = {144, 0, 15, 0, 63, 32, 63, 0, 2},
-    [Q8K_FORMAT_Q5_K] = {176, 0, 31, 0, 63, 32, 63, 0, 2},
-    [Q8K_FORMAT_Q6_K] = {210, -32, 31, -128, 127, 16, 0, 208, NO_DMIN},
+    [Q8K_FORMAT_Q8_K] = {292, 1, -128, 127, 0, 15, 8, 0, 32, 288, 290},
+    [Q8K_FORMAT_Q4_K] = {144, 1, 0, 15, 0, 63, 32, 63, 32, 0, 2},
+    [Q8K_FORMAT_Q5_K] = {176, 1, 0, 31, 0, 63, 32, 63, 32, 0, 2},
+    [Q8K_FORMAT_Q6_K] = {210, 1, -32, 31, -128, 127, 16, 0, 32, 208, NO_DMIN},
+    [Q8K_FORMAT_Q2_K] = {84, 1, 0, 3, 0, 15, 16, 15, 16, 80, 82},
+    [Q8K_FORMAT_Q3_K] = {110, 1, -4, 3, -32, 31, 16, 0, 32, 108, NO_DMIN},
+    [Q8K_FORMAT_Q8_0] = {272, 8, -128, 127, 1, 1, 32, 0, 32, 0, NO_DMIN},
 };
 
 /* A block taken apart. */
 typedef struct fields {
-    int q[BLOCK], scale[32], min[8];
+    int q[BLOCK], scale[32], min[16];
 } fields;
 
 static void pack_q8(const fields *f, uint8_t *block) {
@@ -61,12 +66,46 @@ static void pack_q6(const fields *f, uint8_t *block) {
         block[192 + g] = (uint8_t)f->scale[g];
 }
 
+static void pack_q2(const fields *f, uint8_t *block) {
+    memset(block, 0, 80);
+    for (int k = 0; k < BLOCK; k++)
+        block[16 + 32 * (k / 128) + k % 32] |= (uint8_t)(f->q[k] << (k / 32 % 4 * 2));
+    for (int g = 0; g < 16; g++)
+        block[g] = (uint8_t)(f->scale[g] | f->min[g] << 4);
+}
+
+static void pack_q3(const fields *f, uint8_t *block) {
+    memset(block, 0, 108);
+    for (int k = 0; k < BLOCK; k++) {
+        int q = f->q[k] + 4;
+        block[k % 32] |= (uint8_t)(q >> 2 << k / 32);
+        block[32 + 32 * (k / 128) + k % 32] |= (uint8_t)((q & 3) << (k / 32 % 4 * 2));
+    }
+    for (int g = 0; g < 16; g++) {
+        int scale = f->scale[g] + 32;
+        block[96 + g % 8] |= (uint8_t)((scale & 15) << (g < 8 ? 0 : 4));
+        block[104 + g % 4] |= (uint8_t)(scale >> 4 << g / 4 * 2);
+    }
+}
+
+/* Where scales are to be 0, quants are. */
+static void pack_q8_0(const fields *f, uint8_t *block) {
+    for (int k = 0; k < BLOCK; k++)
+        block[34 * (k / 32) + 2 + k % 32] = (uint8_t)(f->scale[k / 32] * f->q[k]);
+}
+
 /* Leaves factors and reserved bytes as they are. */
 static void pack(q8k_format format, const fields *f, uint8_t *block) {
     if (format == Q8K_FORMAT_Q8_K)
         pack_q8(f, block);
     else if (format == Q8K_FORMAT_Q6_K)
         pack_q6(f, block);
+    else if (format == Q8K_FORMAT_Q2_K)
+        pack_q2(f, block);
+    else if (format == Q8K_FORMAT_Q3_K)
+        pack_q3(f, block);
+    else if (format == Q8K_FORMAT_Q8_0)
+        pack_q8_0(f, block);
     else if (format == Q8K_FORMAT_Q5_K)
         pack_q4_q5(f, block + 4, block + 16, block + 48);
     else
@@ -78,13 +117,18 @@ static void fill_bytes(numbers *n, uint8_t *bytes, size_t count) {
         bytes[i] = (uint8_t)numbers_next(n);
 }
 
-static void set_factors(const ranges *r, uint8_t *block, unsigned d, unsigned dmin) {
-    block[r->d] = (uint8_t)d;
-    block[r->d + 1] = (uint8_t)(d >> 8);
-    if (r->dmin == NO_DMIN)
-        return;
-    block[r->dmin] = (uint8_t)dmin;
-    block[r->dmin + 1] = (uint8_t)(dmin >> 8);
+typedef unsigned draw_factor(numbers *n);
+
+static void put_half(uint8_t *to, unsigned bits) {
+    to[0] = (uint8_t)bits;
+    to[1] = (uint8_t)(bits >> 8);
+}
+
+static void set_factors(numbers *n, const ranges *r, uint8_t *block, draw_factor *draw) {
+    for (size_t part = 0; part < r->parts; part++)
+        put_half(block + r->d + part * (r->bytes / r->parts), draw(n));
+    if (r->dmin != NO_DMIN)
+        put_half(block + r->dmin, draw(n));
 }
 
 /* fp16 bits of 2^-8 to 2^-2, of either sign. */
@@ -117,7 +161,7 @@ static void random_fields(numbers *n, const ranges *r, fields *f) {
         f->q[k] = numbers_between(n, r->q_low, r->q_high);
     for (int g = 0; g < 32; g++)
         f->scale[g] = numbers_between(n, r->scale_low, r->scale_high);
-    for (int g = 0; g < 8; g++)
+    for (int g = 0; g < 16; g++)
         f->min[g] = numbers_between(n, 0, r->min_high);
 }
 
@@ -126,7 +170,7 @@ static void same_fields(fields *f, int even, int odd, int scale, int min) {
         f->q[k] = k % 2 == 0 ? even : odd;
     for (int g = 0; g < 32; g++)
         f->scale[g] = scale;
-    for (int g = 0; g < 8; g++)
+    for (int g = 0; g < 16; g++)
         f->min[g] = min;
 }
 
@@ -144,7 +188,7 @@ static void single_field(numbers *n, extreme which, const ranges *r, fields *f) 
     if (which == ONE_GROUP)
         f->scale[group] = scale != 0 ? scale : r->scale_high;
     else if (which == ONE_MIN)
-        f->min[k / 32] = min;
+        f->min[k / r->min_group] = min;
     else
         f->q[k] = q != 0 ? q : r->q_high;
 }
@@ -192,7 +236,7 @@ static void fill_extreme(numbers *n, q8k_format format, extreme which, uint8_t *
         extreme_fields(n, which, r, &f);
         pack(format, &f, block);
     }
-    set_factors(r, block, moderate(n), moderate(n));
+    set_factors(n, r, block, moderate);
 }
 
 /* ------------------------------------------------------------------------------------------------ rounding --- */
@@ -217,7 +261,9 @@ static void fill_rounding(q8k_format format, size_t row, size_t block, uint8_t *
     f.q[block % 2] = 1;
     memset(to, 0, r->bytes);
     pack(format, &f, to);
-    set_factors(r, to, whole_factor(block % 2 == 0 ? 1 : near_powers[row % NEAR_POWERS].d), 0);
+    for (size_t part = 0; part < r->parts; part++)
+        put_half(to + r->d + part * (r->bytes / r->parts),
+                 whole_factor(block % 2 == 0 ? 1 : near_powers[row % NEAR_POWERS].d));
 }
 
 /* ------------------------------------------------------------------------------------------------- factors --- */
@@ -253,8 +299,5 @@ void fill_weights(const kernel_case *c, size_t row, size_t block, uint8_t *to) {
         return;
     }
     fill_bytes(&n, to, r->bytes);
-    if (c->kind == KIND_SPECIAL)
-        set_factors(r, to, any_factor(&n), any_factor(&n));
-    else
-        set_factors(r, to, moderate(&n), moderate(&n));
+    set_factors(&n, r, to, c->kind == KIND_SPECIAL ? any_factor : moderate);
 }

@@ -283,20 +283,35 @@ START_TEST(types_that_are_unknown_or_removed) {
 }
 END_TEST
 
+START_TEST(q8_0_without_whole_blocks_is_not_multiplied) {
+    image made = one_tensor("t", DIMENSIONS(288, 3), 8, 0, 3 * 9 * 34);
+    gguf header = expect_parsed(&made);
+    gguf_tensor tensor = gguf_tensor_at(&header, 0);
+    ck_assert_uint_eq(tensor.format, 0);
+    ck_assert_uint_eq(tensor.bytes, 3 * 9 * 34);
+    gguf_free(&header);
+    image_free(&made);
+}
+END_TEST
+
 START_TEST(formats_by_type) {
     for (uint32_t type = 0; gguf_type_get(type) != NULL; type++) {
         const gguf_type *known = gguf_type_get(type);
         if (known->block_columns == 0)
             continue;
-        q8k_format wanted = type == 12   ? Q8K_FORMAT_Q4_K
+        q8k_format wanted = type == 8    ? Q8K_FORMAT_Q8_0
+                            : type == 10 ? Q8K_FORMAT_Q2_K
+                            : type == 11 ? Q8K_FORMAT_Q3_K
+                            : type == 12 ? Q8K_FORMAT_Q4_K
                             : type == 13 ? Q8K_FORMAT_Q5_K
                             : type == 14 ? Q8K_FORMAT_Q6_K
                                          : 0;
-        image made = one_tensor("t", DIMENSIONS(2 * known->block_columns, 3), type, 0, 6 * known->block_bytes);
+        const uint64_t bytes = 3 * (512 / known->block_columns) * known->block_bytes;
+        image made = one_tensor("t", DIMENSIONS(512, 3), type, 0, bytes);
         gguf header = expect_parsed(&made);
         gguf_tensor tensor = gguf_tensor_at(&header, 0);
         ck_assert_uint_eq(tensor.format, wanted);
-        ck_assert_uint_eq(tensor.bytes, 6 * known->block_bytes);
+        ck_assert_uint_eq(tensor.bytes, bytes);
         gguf_free(&header);
         image_free(&made);
     }
@@ -490,6 +505,7 @@ TCase *tcase_gguf_hostile(void) {
     tcase_add_test(tcase, overlaps);
     tcase_add_test(tcase, types_that_are_unknown_or_removed);
     tcase_add_test(tcase, formats_by_type);
+    tcase_add_test(tcase, q8_0_without_whole_blocks_is_not_multiplied);
     tcase_add_test(tcase, own_format);
     tcase_add_test(tcase, keys_of_tensors_that_are_not_there);
     tcase_add_test(tcase, cut_at_every_byte);

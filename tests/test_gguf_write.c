@@ -277,6 +277,10 @@ START_TEST(types_and_formats_are_set_or_nothing_is_changed) {
         ck_assert(tensor.type == (format == Q8K_FORMAT_Q8_K ? 24 : (uint32_t)q8k_format_gguf_type(format)));
     }
     ck_assert(gguf_set_type(&tensor, GGUF_TYPE_GGML_Q8_K) && tensor.format == 0);
+    tensor.cols = 288;
+    before = tensor;
+    for (size_t i = 0; i < q8k_format_count(); i++)
+        ck_assert(!gguf_set_format(&tensor, q8k_format_at(i)));
     tensor.cols = 500;
     before = tensor;
     for (size_t i = 0; i < q8k_format_count(); i++)

@@ -90,14 +90,19 @@ START_TEST(a_special_factor_reaches_its_row) {
     test_random random = random_start(901 + (uint64_t)_i);
     product p = special_product(&random, _i);
     size_t block_bytes = definition_block_bytes(p.args.format);
-    bool has_min = p.args.format != Q8K_FORMAT_Q6_K;
+    bool has_min = definition_has_min(p.args.format);
     for (size_t i = 0; i < sizeof values / sizeof *values * (has_min ? 2 : 1); i++) {
         special_case c = {.p = &p, .row = random_below(&random, SPECIAL_ROWS), .batch = SIZE_MAX};
         uint8_t *block = p.weights + c.row * p.row_bytes + random_below(&random, SPECIAL_BLOCKS) * block_bytes;
         uint8_t before[292];
         memcpy(before, block, block_bytes);
         c.what = i < 5 ? "d" : "dmin";
-        block_factors(p.args.format, block, i < 5 ? values[i] : 0x3000, i < 5 ? 0x3000 : values[i - 5]);
+        block_factors(p.args.format, block, 0x3000, i < 5 ? 0x3000 : values[i - 5]);
+        /* One d of several is enough. */
+        uint8_t *d = definition_d(p.args.format, block, i);
+        d = d != NULL ? d : definition_d(p.args.format, block, 0);
+        d[0] = (uint8_t)(i < 5 ? values[i] : 0x00);
+        d[1] = (uint8_t)(i < 5 ? values[i] >> 8 : 0x30);
         on_every_backend(check_special, &c);
         memcpy(block, before, block_bytes);
     }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "definition.h"
+
 enum { BLOCK = 256, HOT_ROWS = 16, HOT_SHARE = 2, L2_DEFAULT = 256 * 1024 };
 
 /* xorshift64*; the same numbers in every run. */
@@ -22,25 +24,35 @@ static void store_half(uint8_t *at, unsigned bits) {
     at[1] = (uint8_t)(bits >> 8);
 }
 
+/* What brings mins to their middle: octaves of dmin above d, and a sign where the min is added. */
+static unsigned min_octaves(q8k_format format, unsigned fraction) {
+    switch (format) {
+    case Q8K_FORMAT_Q8_K:
+        return (3U << 10) + (fraction % 2 << 15);
+    case Q8K_FORMAT_Q5_K:
+        return 4U << 10;
+    case Q8K_FORMAT_Q2_K:
+        return 1U << 10;
+    default:
+        return 3U << 10;
+    }
+}
+
 /* Any bytes are a block; factors are such that weights are near 0.1, and the mins near their middle. The factors are
- * 1 to 2 times 2^-12, in fp16; mins are in units 8 or 16 times larger. */
+ * 1 to 2 times 2^-12, in fp16; mins are in units 2 to 16 times larger. */
 static void fill_block(q8k_format format, uint8_t *block, size_t block_bytes, uint64_t *state) {
     for (size_t i = 0; i < block_bytes; i++) {
         block[i] = (uint8_t)(random_bits(state) >> 56);
     }
     unsigned fraction = (unsigned)(random_bits(state) >> 54), d = (15U - 12U) << 10 | fraction;
-    switch (format) {
-    case Q8K_FORMAT_Q8_K:
+    for (size_t part = 0; definition_d(format, block, part) != NULL; part++) {
+        store_half(definition_d(format, block, part), d);
+    }
+    if (format == Q8K_FORMAT_Q8_K) {
         memset(block + 272, 0, 16);
-        store_half(block + 288, d);
-        store_half(block + 290, d + (3U << 10) + (fraction % 2 << 15));
-        break;
-    case Q8K_FORMAT_Q6_K:
-        store_half(block + 208, d);
-        break;
-    default:
-        store_half(block, d);
-        store_half(block + 2, d + ((format == Q8K_FORMAT_Q5_K ? 4U : 3U) << 10));
+    }
+    if (definition_dmin(format, block) != NULL) {
+        store_half(definition_dmin(format, block), d + min_octaves(format, fraction));
     }
 }
 

@@ -8,33 +8,14 @@
 
 enum { BLOCK = 256, HALF_BITS = 12, FLOAT_BITS = 24, HALF_LIMIT = 4095, FLOAT_LIMIT = 4095 * 4096 + 2047 };
 
-/* One block as numbers: weight k is d * scale[k] * q[k] + min_factor * min[k], the second term only if there is one.
+/* One block as numbers: weight k is d[k] * scale[k] * q[k] + min_factor * min[k], the second term only if there is one.
  * The factors are doubles so that the products and their sum are exact: 11 bits times 13 or less, between 2^-24 and
  * 2^29. */
 typedef struct unpacked {
     int32_t scale[BLOCK], q[BLOCK], min[BLOCK];
-    double d, min_factor;
+    double d[BLOCK], min_factor;
     bool has_min;
 } unpacked;
-
-size_t definition_block_bytes(q8k_format format) {
-    switch (format) {
-    case Q8K_FORMAT_Q8_K:
-        return 292;
-    case Q8K_FORMAT_Q4_K:
-        return 144;
-    case Q8K_FORMAT_Q5_K:
-        return 176;
-    case Q8K_FORMAT_Q6_K:
-        return 210;
-    default:
-        return 0;
-    }
-}
-
-static size_t span_columns(q8k_format format) {
-    return format == Q8K_FORMAT_Q6_K ? 128 : 256;
-}
 
 /* IEEE 754 binary16, little-endian. */
 static double half_value(const uint8_t *bytes) {
@@ -75,9 +56,14 @@ static void unpack_q4_q5(const uint8_t *block, const uint8_t *high, const uint8_
         if (high)
             out->q[k] += 16 * (high[l] >> group & 1);
     }
-    out->d = half_value(block);
-    out->min_factor = -half_value(block + 2);
-    out->has_min = true;
+}
+
+static void unpack_q4(const uint8_t *block, unpacked *out) {
+    unpack_q4_q5(block, NULL, block + 16, out);
+}
+
+static void unpack_q5(const uint8_t *block, unpacked *out) {
+    unpack_q4_q5(block, block + 16, block + 48, out);
 }
 
 static void unpack_q6(const uint8_t *block, unpacked *out) {
@@ -87,11 +73,7 @@ static void unpack_q6(const uint8_t *block, unpacked *out) {
         int32_t high = block[128 + 32 * half + l] >> (2 * quarter) & 3;
         out->scale[k] = signed_byte(block[192 + 8 * half + 2 * quarter + l / 16]);
         out->q[k] = (low | high << 4) - 32;
-        out->min[k] = 0;
     }
-    out->d = half_value(block + 208);
-    out->min_factor = 0;
-    out->has_min = false;
 }
 
 static void unpack_q8(const uint8_t *block, unpacked *out) {
@@ -101,27 +83,89 @@ static void unpack_q8(const uint8_t *block, unpacked *out) {
         out->q[k] = signed_byte(block[k]);
         out->min[k] = 1;
     }
-    out->d = half_value(block + 288);
-    out->min_factor = half_value(block + 290);
-    out->has_min = true;
+}
+
+static void unpack_q2(const uint8_t *block, unpacked *out) {
+    for (int k = 0; k < BLOCK; k++) {
+        int half = k / 128, quarter = k % 128 / 32, l = k % 32;
+        out->scale[k] = block[k / 16] & 15;
+        out->min[k] = block[k / 16] >> 4;
+        out->q[k] = block[16 + 32 * half + l] >> (2 * quarter) & 3;
+    }
+}
+
+/* Scale of group g, from twelve bytes. */
+static int32_t six_bits_less_32(const uint8_t s[12], int g) {
+    int32_t low = s[g % 8] >> (g < 8 ? 0 : 4) & 15, high = s[8 + g % 4] >> (2 * (g / 4)) & 3;
+    return (low | high << 4) - 32;
+}
+
+static void unpack_q3(const uint8_t *block, unpacked *out) {
+    for (int k = 0; k < BLOCK; k++) {
+        int half = k / 128, quarter = k % 128 / 32, l = k % 32;
+        int32_t low = block[32 + 32 * half + l] >> (2 * quarter) & 3, high = block[l] >> (4 * half + quarter) & 1;
+        out->scale[k] = six_bits_less_32(block + 96, k / 16);
+        out->q[k] = low + 4 * high - 4;
+    }
+}
+
+static void unpack_q8_0(const uint8_t *block, unpacked *out) {
+    for (int k = 0; k < BLOCK; k++) {
+        out->scale[k] = 1;
+        out->q[k] = signed_byte(block[34 * (k / 32) + 2 + k % 32]);
+    }
+}
+
+/* The formats: bytes, weights in a span, parts with a d of their own, where d and dmin are (NONE: nowhere), the sign of the
+ * min term, and what takes the rest apart. */
+enum { NONE = -1 };
+static const struct format {
+    size_t bytes, span, parts;
+    int d, dmin, min_sign;
+    void (*unpack)(const uint8_t *block, unpacked *out);
+} formats[] = {
+    [Q8K_FORMAT_Q8_K] = {292, 256, 1, 288, 290, 1, unpack_q8},
+    [Q8K_FORMAT_Q4_K] = {144, 256, 1, 0, 2, -1, unpack_q4},
+    [Q8K_FORMAT_Q5_K] = {176, 256, 1, 0, 2, -1, unpack_q5},
+    [Q8K_FORMAT_Q6_K] = {210, 128, 1, 208, NONE, 0, unpack_q6},
+    [Q8K_FORMAT_Q2_K] = {84, 256, 1, 80, 82, -1, unpack_q2},
+    [Q8K_FORMAT_Q3_K] = {110, 256, 1, 108, NONE, 0, unpack_q3},
+    [Q8K_FORMAT_Q8_0] = {272, 32, 8, 0, NONE, 0, unpack_q8_0},
+};
+
+size_t definition_block_bytes(q8k_format format) {
+    return format < sizeof formats / sizeof *formats ? formats[format].bytes : 0;
+}
+
+uint8_t *definition_d(q8k_format format, uint8_t *block, size_t part) {
+    const struct format *f = &formats[format];
+    return part < f->parts ? block + f->d + f->bytes / f->parts * part : NULL;
+}
+
+uint8_t *definition_dmin(q8k_format format, uint8_t *block) {
+    return definition_has_min(format) ? block + formats[format].dmin : NULL;
+}
+
+bool definition_has_min(q8k_format format) {
+    return formats[format].dmin != NONE;
 }
 
 static void unpack(q8k_format format, const uint8_t *block, unpacked *out) {
-    if (format == Q8K_FORMAT_Q4_K)
-        unpack_q4_q5(block, NULL, block + 16, out);
-    else if (format == Q8K_FORMAT_Q5_K)
-        unpack_q4_q5(block, block + 16, block + 48, out);
-    else if (format == Q8K_FORMAT_Q6_K)
-        unpack_q6(block, out);
-    else
-        unpack_q8(block, out);
+    const struct format *f = &formats[format];
+    memset(out, 0, sizeof *out);
+    f->unpack(block, out);
+    for (size_t k = 0; k < BLOCK; k++)
+        out->d[k] = half_value(block + f->d + f->bytes / f->parts * (k * f->parts / BLOCK));
+    out->has_min = f->dmin != NONE;
+    if (out->has_min)
+        out->min_factor = f->min_sign * half_value(block + f->dmin);
 }
 
 void definition_decode(q8k_format format, const uint8_t *block, float weights[256]) {
     unpacked u;
     unpack(format, block, &u);
     for (int k = 0; k < BLOCK; k++) {
-        double a = u.d * u.scale[k] * u.q[k]; /* in this order, which decides the sign of a zero */
+        double a = u.d[k] * u.scale[k] * u.q[k]; /* in this order, which decides the sign of a zero */
         weights[k] = (float)(u.has_min ? a + u.min_factor * u.min[k] : a);
     }
 }
@@ -191,13 +235,13 @@ static float add_block(q8k_format format, q8k_precision precision, const uint8_t
     unpacked u;
     int32_t w[BLOCK];
     int64_t integers[BLOCK];
-    size_t columns = span_columns(format);
+    size_t columns = formats[format].span;
     unpack(format, block, &u);
     for (int k = 0; k < BLOCK; k++)
         w[k] = u.scale[k] * u.q[k];
     float step = to_integers(input, precision, integers);
     for (size_t k = 0; k < BLOCK; k += columns) {
-        sum = fmaf(span_sum(w + k, integers + k, columns, precision), (float)u.d * step, sum);
+        sum = fmaf(span_sum(w + k, integers + k, columns, precision), (float)u.d[k] * step, sum);
         if (u.has_min)
             sum = fmaf(span_sum(u.min + k, integers + k, columns, precision), (float)u.min_factor * step, sum);
     }
@@ -279,7 +323,7 @@ definition_exact definition_product(q8k_format format, q8k_precision precision, 
         unpack(format, row + i * definition_block_bytes(format), &u);
         for (int k = 0; k < BLOCK; k++) {
             double x = (double)input[i * BLOCK + (size_t)k];
-            double a = u.d * u.scale[k] * u.q[k], b = u.has_min ? u.min_factor * u.min[k] : 0;
+            double a = u.d[k] * u.scale[k] * u.q[k], b = u.has_min ? u.min_factor * u.min[k] : 0;
             exact_add(&product, a * x);
             exact_add(&product, b * x);
             exact_add(&magnitude, fabs(a * x));
@@ -288,9 +332,11 @@ definition_exact definition_product(q8k_format format, q8k_precision precision, 
         }
         float step = step_of(largest(input + i * BLOCK), precision);
         step_error += (double)step / 2 * weights;
-        promised = promised && in_range(u.d, step) && in_range(u.min_factor, step);
+        for (int k = 0; k < BLOCK; k++)
+            promised = promised && in_range(u.d[k], step);
+        promised = promised && in_range(u.min_factor, step);
     }
-    double spans = (double)(blocks * (BLOCK / span_columns(format)));
+    double spans = (double)(blocks * (BLOCK / formats[format].span));
     definition_exact exact = {.product = exact_round(&product), .magnitude = exact_round(&magnitude)};
     exact.bound = step_error + (2 * spans + 8) * 0x1p-24 * exact.magnitude;
     /* Where |sums| stay below 2^127 and G is normal, the roundings of the sum are within the bound. */

@@ -13,6 +13,13 @@
 /* Bytes of one block; 0 for an unknown format. */
 size_t definition_block_bytes(q8k_format format);
 
+/* The fp16 factors of a block: d of part `part`, and dmin; NULL where there are not so many, or none. */
+uint8_t *definition_d(q8k_format format, uint8_t *block, size_t part);
+uint8_t *definition_dmin(q8k_format format, uint8_t *block);
+
+/* Whether weights have a min term. */
+bool definition_has_min(q8k_format format);
+
 /* One block -> 256 weights, each the exact value of the formula rounded once to float32. */
 void definition_decode(q8k_format format, const uint8_t *block, float weights[256]);
 

@@ -94,21 +94,25 @@ bool gguf_set_type(gguf_tensor *tensor, uint32_t number) {
     tensor->dimension[0] = tensor->cols;
     tensor->row_bytes = blocks * type->block_bytes;
     tensor->bytes = tensor->row_bytes * tensor->rows;
-    if (q8k_format_from_gguf_type(number, &tensor->format) != Q8K_OK) {
+    if (q8k_format_from_gguf_type(number, &tensor->format) != Q8K_OK ||
+        tensor->cols % q8k_format_block_columns(tensor->format) != 0) {
         tensor->format = 0;
     }
     return true;
 }
 
 bool gguf_set_format(gguf_tensor *tensor, q8k_format format) {
+    size_t columns = q8k_format_block_columns(format), bytes = q8k_format_block_bytes(format);
+    if (tensor->cols % columns != 0) {
+        return false;
+    }
     if (format != Q8K_FORMAT_Q8_K) {
         int32_t type = q8k_format_gguf_type(format);
         return type >= 0 && gguf_set_type(tensor, (uint32_t)type);
     }
     /* As bytes, of which there are as many as blocks of ggml's format of the same name would have. */
-    size_t columns = q8k_format_block_columns(format), bytes = q8k_format_block_bytes(format);
     gguf_tensor stored = *tensor;
-    if (tensor->cols % columns != 0 || tensor->cols / columns > INT64_MAX / bytes) {
+    if (tensor->cols / columns > INT64_MAX / bytes) {
         return false;
     }
     stored.cols = tensor->cols / columns * bytes;

@@ -29,23 +29,6 @@ static float draw_normal(uint64_t *state) {
     return (float)sum;
 }
 
-/* Where a block's fp16 factors lie. */
-typedef struct factors {
-    size_t d, dmin;
-    bool has_dmin;
-} factors;
-
-static factors factors_of(q8k_format format) {
-    switch (format) {
-    case Q8K_FORMAT_Q6_K:
-        return (factors){208, 0, false};
-    case Q8K_FORMAT_Q8_K:
-        return (factors){288, 290, true};
-    default: /* Q4_K and Q5_K begin with them */
-        return (factors){0, 2, true};
-    }
-}
-
 static void put_factor(uint8_t *to, uint16_t half) {
     to[0] = (uint8_t)half;
     to[1] = (uint8_t)(half >> 8);
@@ -76,14 +59,15 @@ static uint16_t choose_factor(verify_kind kind, uint64_t *state) {
 static void make_block(verify_case *c, size_t row, uint8_t *block, uint64_t *state) {
     static const uint8_t patterns[PATTERN_COUNT] = {0x00, 0xff, 0x80, 0x7f, 0x0f, 0xf0, 0x88, 0x77,
                                                     0x01, 0x10, 0xfe, 0x81, 0x55, 0xaa, 0x3f, 0xc0};
-    factors at = factors_of(c->format);
     for (size_t i = 0; i < definition_block_bytes(c->format); i++) {
         bool pattern = c->kind == VERIFY_EXTREME && row < PATTERN_COUNT;
         block[i] = pattern ? patterns[row] : (uint8_t)draw(state);
     }
-    put_factor(block + at.d, choose_factor(c->kind, state));
-    if (at.has_dmin) {
-        put_factor(block + at.dmin, choose_factor(c->kind, state));
+    for (size_t part = 0; definition_d(c->format, block, part) != NULL; part++) {
+        put_factor(definition_d(c->format, block, part), choose_factor(c->kind, state));
+    }
+    if (definition_dmin(c->format, block) != NULL) {
+        put_factor(definition_dmin(c->format, block), choose_factor(c->kind, state));
     }
 }
 

@@ -19,7 +19,7 @@
 #define Q8K_VOCABULARY avx2
 #endif
 
-enum { VEC_WEIGHTS = 32, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
+enum { VEC_WEIGHTS = 32, VEC_PIECES = 1, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
 #define VEC_TILE_ROWS 6
 /* The pairs of k in a step, and the batch rows of narrow panels. */
 #define VEC_EACH_WORDS(X) X(1) X(2) X(4)
@@ -41,6 +41,10 @@ ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned b
     if (from < to)
         return _mm256_sll_epi16(v, _mm_cvtsi32_si128((int)(to - from)));
     return _mm256_srl_epi16(v, _mm_cvtsi32_si128((int)(from - to)));
+}
+
+ALWAYS_INLINE vec_bytes vec_pieces(const uint8_t *p, size_t stride, unsigned k) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)(p + k / 32 * stride));
 }
 
 ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
@@ -265,14 +269,19 @@ ALWAYS_INLINE __m256i avx2_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 }
 
 ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
-    __m256i order = avx2_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
-                               0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u);
+    __m256i order = avx2_words(0x03020100u + a * 0x01010101u, 0x03020100u + b * 0x01010101u,
+                               0x03020100u + c * 0x01010101u, 0x03020100u + d * 0x01010101u);
     return (vec_quad){{_mm256_shuffle_epi8(v.rows[0], order), _mm256_shuffle_epi8(v.rows[1], order)}};
 }
 
 ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
     __m256i bits = avx2_words(a, b, c, d);
     return (vec_quad){{_mm256_srlv_epi32(v.rows[0], bits), _mm256_srlv_epi32(v.rows[1], bits)}};
+}
+
+ALWAYS_INLINE vec_quad quad_shift_left(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    __m256i bits = avx2_words(a, b, c, d);
+    return (vec_quad){{_mm256_sllv_epi32(v.rows[0], bits), _mm256_sllv_epi32(v.rows[1], bits)}};
 }
 
 ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
@@ -282,6 +291,10 @@ ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, 
 
 ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
     return (vec_quad){{_mm256_or_si256(v.rows[0], w.rows[0]), _mm256_or_si256(v.rows[1], w.rows[1])}};
+}
+
+ALWAYS_INLINE vec_quad quad_subtract(vec_quad v, uint8_t n) {
+    return (vec_quad){{vec_subtract(v.rows[0], n), vec_subtract(v.rows[1], n)}};
 }
 
 ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
@@ -313,14 +326,54 @@ ALWAYS_INLINE __m256i avx2_min_sums(__m256i rows, __m256i upper, __m256i lower) 
     return ints_dot(ints_dot(_mm256_setzero_si256(), avx2_mins_256(rows), upper), avx2_mins(rows), lower);
 }
 
+/* Of 16 mins, an int16 has an even one and above it the odd one. */
+ALWAYS_INLINE __m256i avx2_even_mins(__m256i v) {
+    return _mm256_and_si256(v, _mm256_set1_epi16(0xff));
+}
+
+ALWAYS_INLINE __m256i avx2_odd_mins(__m256i v) {
+    return _mm256_sub_epi16(_mm256_srli_epi16(v, 8), avx2_even_mins(v));
+}
+
+ALWAYS_INLINE void quad_min_entries_16(vec_quad v, int16_t *to, size_t stride) {
+    for (unsigned i = 0; i < 2; i++, to += 2 * stride) {
+        __m256i upper = _mm256_slli_epi16(v.rows[i], 8), lower = avx2_even_mins(v.rows[i]),
+                odd = avx2_odd_mins(v.rows[i]);
+        _mm256_store_si256((__m256i *)(void *)to, _mm256_permute2x128_si256(upper, lower, 0x20));
+        _mm256_store_si256((__m256i *)(void *)(to + 16), _mm256_permute2x128_si256(odd, odd, 0x00));
+        _mm256_store_si256((__m256i *)(void *)(to + stride), _mm256_permute2x128_si256(upper, lower, 0x31));
+        _mm256_store_si256((__m256i *)(void *)(to + stride + 16), _mm256_permute2x128_si256(odd, odd, 0x11));
+    }
+}
+
+/* Two sums of two rows each. */
+ALWAYS_INLINE vec_four avx2_min_four(__m256i first, __m256i second) {
+    __m256i sums = _mm256_hadd_epi32(first, second);
+    /* Rows 0 2, 1 3 by then, two sums each. */
+    __m128i even = _mm256_castsi256_si128(sums), odd = _mm256_extracti128_si256(sums, 1);
+    return _mm_cvtepi32_ps(_mm_shuffle_epi32(_mm_hadd_epi32(even, odd), 0xd8));
+}
+
 ALWAYS_INLINE vec_four quad_min_sums(vec_quad v, const int16_t *entries) {
     __m256i upper = _mm256_broadcastsi128_si256(avx2_load_16(entries));
     __m256i lower = _mm256_broadcastsi128_si256(avx2_load_16(entries + 8));
-    __m256i sums = _mm256_hadd_epi32(avx2_min_sums(v.rows[0], upper, lower), avx2_min_sums(v.rows[1], upper, lower));
-    /* Rows 0 2, 1 3 by then, two sums each. */
-    __m128i even = _mm256_castsi256_si128(sums), odd = _mm256_extracti128_si256(sums, 1);
-    sums = _mm256_castsi128_si256(_mm_hadd_epi32(even, odd));
-    return _mm_cvtepi32_ps(_mm_shuffle_epi32(_mm256_castsi256_si128(sums), 0xd8));
+    return avx2_min_four(avx2_min_sums(v.rows[0], upper, lower), avx2_min_sums(v.rows[1], upper, lower));
+}
+
+ALWAYS_INLINE vec_four quad_min_sums_16(vec_quad v, const int16_t *entries) {
+    __m256i upper = _mm256_broadcastsi128_si256(avx2_load_16(entries));
+    __m256i lower = _mm256_broadcastsi128_si256(avx2_load_16(entries + 8));
+    __m256i third = _mm256_broadcastsi128_si256(avx2_load_16(entries + 16));
+    __m256i last = _mm256_broadcastsi128_si256(avx2_load_16(entries + 24));
+    __m256i sums[2];
+    VEC_UNROLL
+    for (unsigned i = 0; i < 2; i++) {
+        __m256i odd = avx2_odd_mins(v.rows[i]);
+        sums[i] = ints_dot(_mm256_setzero_si256(), _mm256_slli_epi16(v.rows[i], 8), upper);
+        sums[i] = ints_dot(sums[i], avx2_even_mins(v.rows[i]), lower);
+        sums[i] = ints_dot(ints_dot(sums[i], odd, third), odd, last);
+    }
+    return avx2_min_four(sums[0], sums[1]);
 }
 
 ALWAYS_INLINE __m128i avx2_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
@@ -330,6 +383,10 @@ ALWAYS_INLINE __m128i avx2_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) 
 
 ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     return _mm_cvtepi32_ps(avx2_four(a, b, c, d));
+}
+
+ALWAYS_INLINE void ints_pieces(vec_ints a, vec_ints b, vec_ints c, vec_ints d, vec_four out[VEC_PIECES]) {
+    out[0] = ints_four(a, b, c, d);
 }
 
 #ifdef VEC_BYTES
@@ -351,7 +408,8 @@ ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsign
     int64_t scales;
     memcpy(&scales, eight, sizeof scales);
 #define AVX2_PAIR(weight)                                                                                              \
-    ((int64_t)0x8080800080808000 + (int64_t)((k + (weight)) / group) + ((int64_t)((k + (weight) + 4) / group) << 32))
+    ((int64_t)0x8080800080808000 + (int64_t)((k + (weight)) / group % 8) +                                             \
+     ((int64_t)((k + (weight) + 4) / group % 8) << 32))
     __m256i order = _mm256_setr_epi64x(AVX2_PAIR(0), AVX2_PAIR(8), AVX2_PAIR(16), AVX2_PAIR(24));
 #undef AVX2_PAIR
     return _mm256_shuffle_epi8(_mm256_set1_epi64x(scales), order);
@@ -359,6 +417,11 @@ ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsign
 
 ALWAYS_INLINE void ints_store_halves(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     _mm_store_si128((__m128i *)(void *)p, _mm_srai_epi32(avx2_four(a, b, c, d), 1));
+}
+
+ALWAYS_INLINE void ints_store_piece_halves(int32_t *p, size_t stride, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    (void)stride;
+    ints_store_halves(p, a, b, c, d);
 }
 
 ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {

@@ -14,7 +14,7 @@
 #define VEC_BYTES
 #define VEC_EACH_BYTES_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
-enum { VEC_WEIGHTS = 64, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
+enum { VEC_WEIGHTS = 64, VEC_PIECES = 2, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
 /* The pairs of k in a step, and the batch rows of narrow panels. */
 #define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8)
@@ -45,6 +45,12 @@ ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned b
     if (right < 0)
         return _mm512_sll_epi16(v, _mm_cvtsi32_si128(-right));
     return _mm512_srl_epi16(v, _mm_cvtsi32_si128(right));
+}
+
+ALWAYS_INLINE vec_bytes vec_pieces(const uint8_t *p, size_t stride, unsigned k) {
+    const uint8_t *first = p + k / 32 * stride, *second = first + stride;
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)first)),
+                              _mm256_loadu_si256((const __m256i *)(const void *)second), 1);
 }
 
 ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
@@ -205,12 +211,16 @@ ALWAYS_INLINE __m512i avx512_words(uint32_t a, uint32_t b, uint32_t c, uint32_t 
 }
 
 ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
-    return _mm512_shuffle_epi8(v, avx512_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
-                                               0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u));
+    return _mm512_shuffle_epi8(v, avx512_words(0x03020100u + a * 0x01010101u, 0x03020100u + b * 0x01010101u,
+                                               0x03020100u + c * 0x01010101u, 0x03020100u + d * 0x01010101u));
 }
 
 ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
     return _mm512_srlv_epi32(v, avx512_words(a, b, c, d));
+}
+
+ALWAYS_INLINE vec_quad quad_shift_left(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    return _mm512_sllv_epi32(v, avx512_words(a, b, c, d));
 }
 
 ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
@@ -219,6 +229,10 @@ ALWAYS_INLINE vec_quad quad_and(vec_quad v, uint32_t a, uint32_t b, uint32_t c, 
 
 ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
     return _mm512_or_si512(v, w);
+}
+
+ALWAYS_INLINE vec_quad quad_subtract(vec_quad v, uint8_t n) {
+    return vec_subtract(v, n);
 }
 
 ALWAYS_INLINE vec_quad quad_zip_low(vec_quad v, vec_quad w) {
@@ -245,8 +259,20 @@ ALWAYS_INLINE __m512i avx512_add_pairs(__m512i a, __m512i b) {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
 }
 
+/* In each lane of 128 bits, its sums of the four. */
+ALWAYS_INLINE __m512i avx512_add_lanes(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    return avx512_add_pairs(avx512_add_pairs(a, c), avx512_add_pairs(b, d));
+}
+
+/* A lane's products are of 16 weights. */
+ALWAYS_INLINE __m256i avx512_pieces(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    __m512i four = avx512_add_lanes(a, b, c, d);
+    __m256i low = _mm512_castsi512_si256(four), high = _mm512_extracti64x4_epi64(four, 1);
+    return _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
+}
+
 ALWAYS_INLINE __m128i avx512_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
-    __m512i four = avx512_add_pairs(avx512_add_pairs(a, c), avx512_add_pairs(b, d));
+    __m512i four = avx512_add_lanes(a, b, c, d);
     __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64(four, 1));
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
@@ -257,6 +283,18 @@ ALWAYS_INLINE vec_four ints_four(vec_ints a, vec_ints b, vec_ints c, vec_ints d)
 
 ALWAYS_INLINE void ints_store_halves(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     _mm_store_si128((__m128i *)(void *)p, _mm_srai_epi32(avx512_four(a, b, c, d), 1));
+}
+
+ALWAYS_INLINE void ints_pieces(vec_ints a, vec_ints b, vec_ints c, vec_ints d, vec_four out[VEC_PIECES]) {
+    __m256 eight = _mm256_cvtepi32_ps(avx512_pieces(a, b, c, d));
+    out[0] = _mm256_castps256_ps128(eight);
+    out[1] = _mm256_extractf128_ps(eight, 1);
+}
+
+ALWAYS_INLINE void ints_store_piece_halves(int32_t *p, size_t stride, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
+    __m256i eight = _mm256_srai_epi32(avx512_pieces(a, b, c, d), 1);
+    _mm_store_si128((__m128i *)(void *)p, _mm256_castsi256_si128(eight));
+    _mm_store_si128((__m128i *)(void *)(p + stride), _mm256_extracti128_si256(eight, 1));
 }
 
 ALWAYS_INLINE vec_ints ints_multiply(vec_ints a, vec_ints b) {
@@ -286,7 +324,8 @@ ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsign
     int64_t scales;
     memcpy(&scales, eight, sizeof scales);
 #define AVX512_PAIR(weight)                                                                                            \
-    ((int64_t)0x8080800080808000 + (int64_t)((k + (weight)) / group) + ((int64_t)((k + (weight) + 4) / group) << 32))
+    ((int64_t)0x8080800080808000 + (int64_t)((k + (weight)) / group % 8) +                                             \
+     ((int64_t)((k + (weight) + 4) / group % 8) << 32))
     __m512i order = _mm512_setr_epi64(AVX512_PAIR(0), AVX512_PAIR(8), AVX512_PAIR(16), AVX512_PAIR(24), AVX512_PAIR(32),
                                       AVX512_PAIR(40), AVX512_PAIR(48), AVX512_PAIR(56));
 #undef AVX512_PAIR
@@ -302,26 +341,59 @@ ALWAYS_INLINE __m512i avx512_mins_256(vec_quad v) {
     return _mm512_unpackhi_epi8(_mm512_setzero_si512(), v);
 }
 
-ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
-    __m512i upper = avx512_mins_256(v), lower = avx512_mins(v);
-    _mm_store_si128((__m128i *)(void *)to, _mm512_castsi512_si128(upper));
-    _mm_store_si128((__m128i *)(void *)(to + 8), _mm512_castsi512_si128(lower));
-    _mm_store_si128((__m128i *)(void *)(to + stride), _mm512_extracti32x4_epi32(upper, 1));
-    _mm_store_si128((__m128i *)(void *)(to + stride + 8), _mm512_extracti32x4_epi32(lower, 1));
-    _mm_store_si128((__m128i *)(void *)(to + 2 * stride), _mm512_extracti32x4_epi32(upper, 2));
-    _mm_store_si128((__m128i *)(void *)(to + 2 * stride + 8), _mm512_extracti32x4_epi32(lower, 2));
-    _mm_store_si128((__m128i *)(void *)(to + 3 * stride), _mm512_extracti32x4_epi32(upper, 3));
-    _mm_store_si128((__m128i *)(void *)(to + 3 * stride + 8), _mm512_extracti32x4_epi32(lower, 3));
+/* Eight int16 of each row. */
+ALWAYS_INLINE void avx512_store_rows(__m512i v, int16_t *to, size_t stride) {
+    _mm_store_si128((__m128i *)(void *)to, _mm512_castsi512_si128(v));
+    _mm_store_si128((__m128i *)(void *)(to + stride), _mm512_extracti32x4_epi32(v, 1));
+    _mm_store_si128((__m128i *)(void *)(to + 2 * stride), _mm512_extracti32x4_epi32(v, 2));
+    _mm_store_si128((__m128i *)(void *)(to + 3 * stride), _mm512_extracti32x4_epi32(v, 3));
 }
 
-ALWAYS_INLINE vec_four quad_min_sums(vec_quad v, const int16_t *entries) {
-    __m512i sums =
-        ints_dot(_mm512_setzero_si512(), avx512_mins_256(v), _mm512_broadcast_i32x4(avx512_load_16(entries)));
-    sums = ints_dot(sums, avx512_mins(v), _mm512_broadcast_i32x4(avx512_load_16(entries + 8)));
+ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
+    avx512_store_rows(avx512_mins_256(v), to, stride);
+    avx512_store_rows(avx512_mins(v), to + 8, stride);
+}
+
+ALWAYS_INLINE __m512i avx512_entries(const int16_t *entries) {
+    return _mm512_broadcast_i32x4(avx512_load_16(entries));
+}
+
+/* Four sums of each row. */
+ALWAYS_INLINE vec_four avx512_min_four(__m512i sums) {
     sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, 0x4e));
     sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, 0xb1));
     __m512i firsts = _mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12));
     return _mm_cvtepi32_ps(_mm512_castsi512_si128(_mm512_permutexvar_epi32(firsts, sums)));
+}
+
+ALWAYS_INLINE vec_four quad_min_sums(vec_quad v, const int16_t *entries) {
+    __m512i sums = ints_dot(_mm512_setzero_si512(), avx512_mins_256(v), avx512_entries(entries));
+    return avx512_min_four(ints_dot(sums, avx512_mins(v), avx512_entries(entries + 8)));
+}
+
+/* Of 16 mins, an int16 has an even one and above it the odd one. */
+ALWAYS_INLINE __m512i avx512_even_mins(vec_quad v) {
+    return _mm512_and_si512(v, _mm512_set1_epi16(0xff));
+}
+
+ALWAYS_INLINE __m512i avx512_odd_mins(vec_quad v) {
+    return _mm512_sub_epi16(_mm512_srli_epi16(v, 8), avx512_even_mins(v));
+}
+
+ALWAYS_INLINE void quad_min_entries_16(vec_quad v, int16_t *to, size_t stride) {
+    __m512i odd = avx512_odd_mins(v);
+    avx512_store_rows(_mm512_slli_epi16(v, 8), to, stride);
+    avx512_store_rows(avx512_even_mins(v), to + 8, stride);
+    avx512_store_rows(odd, to + 16, stride);
+    avx512_store_rows(odd, to + 24, stride);
+}
+
+ALWAYS_INLINE vec_four quad_min_sums_16(vec_quad v, const int16_t *entries) {
+    __m512i odd = avx512_odd_mins(v);
+    __m512i sums = ints_dot(_mm512_setzero_si512(), _mm512_slli_epi16(v, 8), avx512_entries(entries));
+    sums = ints_dot(sums, avx512_even_mins(v), avx512_entries(entries + 8));
+    sums = ints_dot(sums, odd, avx512_entries(entries + 16));
+    return avx512_min_four(ints_dot(sums, odd, avx512_entries(entries + 24)));
 }
 
 ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {

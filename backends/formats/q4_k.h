@@ -15,6 +15,7 @@
 enum {
     Q4_K_D = 0,
     Q4_K_DMIN = 2,
+    Q4_K_PARTS = 1,
     Q4_K_SCALES = 4,
     Q4_K_QS = 16,
     Q4_K_BLOCK_BYTES = 144,
@@ -38,18 +39,19 @@ ALWAYS_INLINE vec_bytes q4_k_quants(const uint8_t *block, unsigned k) {
  * in from a neighbour is masked away. */
 ALWAYS_INLINE void q4_k_headers(const uint8_t *const blocks[4], struct headers *h) {
     vec_quad v = quad_load(blocks, Q4_K_D);
-    vec_quad low = quad_shift_right(quad_pick(v, 1, 1, 2, 2), 0, 2, 0, 2);
-    vec_quad high = quad_shift_right(quad_pick(v, 3, 3, 3, 3), 0, 0, 0, 4);
+    vec_quad low = quad_shift_right(quad_pick(v, 4, 4, 8, 8), 0, 2, 0, 2);
+    vec_quad high = quad_shift_right(quad_pick(v, 12, 12, 12, 12), 0, 0, 0, 4);
     h->fields = quad_or(quad_and(low, 0x3f3f3f3fu, 0x30303030u, 0x3f3f3f3fu, 0x30303030u),
                         quad_and(high, 0, 0x0f0f0f0fu, 0, 0x0f0f0f0fu));
     quad_store(h->scales[0], h->fields);
     vec_fours factors = fours_from_halves(blocks, Q4_K_D);
-    h->d = factors.first;
+    h->d[0] = factors.first;
     h->min_factor = four_negate(factors.second);
 }
 
 static const struct format q4_k = {
     .block_bytes = Q4_K_BLOCK_BYTES,
+    .parts = Q4_K_PARTS,
     .span = Q4_K_SPAN,
     .group = 32,
     .min = MIN_GROUP_32,

@@ -18,6 +18,7 @@
 enum {
     Q5_K_D = Q4_K_D,
     Q5_K_DMIN = Q4_K_DMIN,
+    Q5_K_PARTS = 1,
     Q5_K_QH = 16,
     Q5_K_QS = 48,
     Q5_K_BLOCK_BYTES = 176,
@@ -38,6 +39,7 @@ ALWAYS_INLINE vec_bytes q5_k_quants(const uint8_t *block, unsigned k) {
 
 static const struct format q5_k = {
     .block_bytes = Q5_K_BLOCK_BYTES,
+    .parts = Q5_K_PARTS,
     .span = Q5_K_SPAN,
     .group = 32,
     .min = MIN_GROUP_32,

@@ -18,6 +18,7 @@ enum {
     Q6_K_SCALES = 192,
     Q6_K_D = 208,
     Q6_K_DMIN = -1,
+    Q6_K_PARTS = 1,
     Q6_K_BLOCK_BYTES = 210,
     Q6_K_GGUF_TYPE = 14,
     /* 256 products of 128 * 32 with a limb of 4095 would not fit int32. */
@@ -40,12 +41,13 @@ ALWAYS_INLINE void q6_k_headers(const uint8_t *const blocks[4], struct headers *
     h->fields = quad_load(blocks, Q6_K_SCALES);
     quad_store(h->scales[0], h->fields);
     /* What stands before d are the last two scales. */
-    h->d = fours_from_halves(blocks, Q6_K_D - 2).second;
+    h->d[0] = fours_from_halves(blocks, Q6_K_D - 2).second;
     h->min_factor = four_set(0);
 }
 
 static const struct format q6_k = {
     .block_bytes = Q6_K_BLOCK_BYTES,
+    .parts = Q6_K_PARTS,
     .span = Q6_K_SPAN,
     .group = 16,
     .min = MIN_NONE,

@@ -17,6 +17,7 @@ enum {
     Q8_K_SCALES = 256,
     Q8_K_D = 288,
     Q8_K_DMIN = 290,
+    Q8_K_PARTS = 1,
     Q8_K_BLOCK_BYTES = 292,
     Q8_K_GGUF_TYPE = -1,
     Q8_K_SPAN = 256,
@@ -40,12 +41,13 @@ ALWAYS_INLINE void q8_k_headers(const uint8_t *const blocks[4], struct headers *
     quad_store(h->scales[0], h->fields);
     quad_store(h->scales[1], quad_zip_high(even, odd));
     vec_fours factors = fours_from_halves(blocks, Q8_K_D);
-    h->d = factors.first;
+    h->d[0] = factors.first;
     h->min_factor = factors.second;
 }
 
 static const struct format q8_k = {
     .block_bytes = Q8_K_BLOCK_BYTES,
+    .parts = Q8_K_PARTS,
     .span = Q8_K_SPAN,
     .group = 8,
     .min = MIN_BLOCK,

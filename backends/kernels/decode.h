@@ -55,6 +55,27 @@ ALWAYS_INLINE void tile_blocks(const uint8_t *first, size_t stride, size_t rows,
         blocks[i] = first + (r + i < rows ? r + i : rows - 1) * stride;
 }
 
+/* The format without its functions. */
+ALWAYS_INLINE struct format format_shape(const struct format *f) {
+    struct format shape = *f;
+    shape.quants = NULL;
+    shape.headers = NULL;
+    return shape;
+}
+
+/* How many entries meet the mins. */
+ALWAYS_INLINE unsigned format_entries(const struct format *f) {
+    return f->min == MIN_GROUP_32 ? MIN_ENTRIES_32 : f->min == MIN_GROUP_16 ? MIN_ENTRIES_16 : 0;
+}
+
+/* Stores what the mins of four rows are beside their products. */
+ALWAYS_INLINE void decode_mins(const struct format *f, const struct headers *h, int16_t *to, size_t stride) {
+    if (f->min == MIN_GROUP_32)
+        quad_min_entries(h->fields, to, stride);
+    if (f->min == MIN_GROUP_16)
+        quad_min_entries_16(h->fields, to, stride);
+}
+
 /* The floats of batch row b's exact sums; of two limbs, the first counts 4096. */
 ALWAYS_INLINE vec_four limbs_join(struct form form, const vec_four *dots_of, unsigned b) {
     return form.limbs == 1 ? dots_of[b] : four_fma(dots_of[2 * b], four_set(4096.0f), dots_of[2 * b + 1]);
@@ -66,15 +87,17 @@ ALWAYS_INLINE void decode_block(const struct format *f, const uint8_t *block, fl
     const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
     uint8_t quants[BLOCK];
     struct headers h;
-    float d[TILE_ROWS], min_factor[TILE_ROWS];
+    float d[PARTS_MAX][TILE_ROWS], min_factor[TILE_ROWS];
     for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
         vec_store(quants + k, f->quants(block, k));
     f->headers(blocks, &h);
-    four_store(d, h.d);
+    for (unsigned i = 0; i < f->parts; i++)
+        four_store(d[i], h.d[i]);
     four_store(min_factor, h.min_factor);
     for (unsigned g = 0; g < BLOCK / f->group; g++) {
-        float scale = d[0] * (float)*header_scales(&h, f, 0, g * f->group);
-        float offset = min_factor[0] * (f->min == MIN_GROUP_32 ? (float)h.scales[0][0][8 + g] : 1);
+        const float scale = d[format_part(f, g * f->group)][0] * (float)*header_scales(&h, f, 0, g * f->group);
+        const int min = f->min == MIN_GROUP_32 ? h.scales[0][0][8 + g] : f->min == MIN_GROUP_16 ? h.scales[1][0][g] : 1;
+        const float offset = min_factor[0] * (float)min;
         for (unsigned k = g * f->group; k < (g + 1) * f->group; k++) {
             float product = scale * (float)(int8_t)quants[k];
             output[k] = f->min == MIN_NONE ? product : product + offset;

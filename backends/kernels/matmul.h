@@ -12,7 +12,8 @@
 ALWAYS_INLINE void matmul(const struct format *f, const q8k_backend_product *p) {
     if (p->precision == Q8K_PRECISION_FLOAT)
         matmul_form(f, form_of(Q8K_PRECISION_FLOAT), p);
-    else if (p->precision == Q8K_PRECISION_BYTE)
+    else if (p->precision == Q8K_PRECISION_BYTE &&
+             form_differs(form_of(Q8K_PRECISION_BYTE), form_of(Q8K_PRECISION_HALF)))
         matmul_form(f, form_of(Q8K_PRECISION_BYTE), p);
     else
         matmul_form(f, form_of(Q8K_PRECISION_HALF), p);
@@ -28,7 +29,8 @@ ALWAYS_INLINE void accumulate(const struct format *f, q8k_precision precision, s
         prepare_block(precision, input + i * BLOCK, prepared);
         if (precision == Q8K_PRECISION_FLOAT)
             acc = accumulate_block(f, form_of(Q8K_PRECISION_FLOAT), block, prepared, acc);
-        else if (precision == Q8K_PRECISION_BYTE)
+        else if (precision == Q8K_PRECISION_BYTE &&
+                 form_differs(form_of(Q8K_PRECISION_BYTE), form_of(Q8K_PRECISION_HALF)))
             acc = accumulate_block(f, form_of(Q8K_PRECISION_BYTE), block, prepared, acc);
         else
             acc = accumulate_block(f, form_of(Q8K_PRECISION_HALF), block, prepared, acc);

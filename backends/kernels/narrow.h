@@ -28,13 +28,16 @@ ALWAYS_INLINE const int32_t *narrow_exact(enum tile tile, const struct exact *ex
                                     : exact->sums[r / VEC_TILE_ROWS][r % VEC_TILE_ROWS];
 }
 
-ALWAYS_INLINE void narrow_products(enum tile tile, unsigned columns, const int16_t *w, const uint8_t *x0,
-                                   const uint8_t *x1, unsigned pairs, struct exact *out) {
+/* Over `pairs` pairs from product k on. */
+ALWAYS_INLINE void narrow_products(enum tile tile, unsigned columns, unsigned pieces, const int16_t *w,
+                                   const uint8_t *x0, const uint8_t *x1, unsigned k, unsigned pairs,
+                                   struct exact *out) {
     const unsigned words = narrow_words(columns);
     struct ahead none = {0, 0, 0, 0, 0};
     for (unsigned i = 0; i < (tile == TILE_TWO_STREAMS ? NARROW_TILES : 1); i++)
-        tile_of(tile, words)(w + i * VEC_TILE_ROWS * DECODED_STRIDE, (const int16_t *)(const void *)x0,
-                             (const int16_t *)(const void *)x1, pairs / words, &none, &out[i]);
+        tile_of(tile, words, pieces)(w + i * VEC_TILE_ROWS * DECODED_STRIDE + k,
+                                     (const int16_t *)(const void *)x0 + k * columns,
+                                     (const int16_t *)(const void *)x1 + k * columns, pairs / words, &none, &out[i]);
 }
 
 /* What is added for one block: factor[r] * step times the exact sums of a span; where there are none, times the totals. */
@@ -106,13 +109,16 @@ ALWAYS_INLINE void narrow_block(const struct format *f, struct form form, enum t
     struct exact spans[NARROW_TILES], mins[NARROW_TILES];
     const uint8_t *x1 = form.limbs == 2 ? x + narrow_limb_bytes(columns) : x;
     const float *steps = (const float *)(const void *)(x + narrow_limb_bytes(columns) * form.limbs);
-    const size_t pair = 2 * sizeof(int16_t) * columns;
-    if (f->min == MIN_GROUP_32)
-        narrow_products(tile, columns, w->products[r] + BLOCK, x + BLOCK / 2 * pair, x1 + BLOCK / 2 * pair,
-                        MIN_ENTRIES / 2, mins);
+    if (format_entries(f) != 0)
+        narrow_products(tile, columns, 0, w->products[r], x, x1, BLOCK, format_entries(f) / 2, mins);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
-        narrow_products(tile, columns, w->products[r] + k, x + k / 2 * pair, x1 + k / 2 * pair, f->span / 2, spans);
-        const struct narrow_term terms[2] = {{spans, w->d + r}, {f->min == MIN_BLOCK ? NULL : mins, w->min_factor + r}};
+        const unsigned first = span_first(f->span, k);
+        if (f->span == 32)
+            narrow_products(tile, columns, 1, w->products[r], x, x1, first, 16, spans);
+        else
+            narrow_products(tile, columns, 0, w->products[r], x, x1, first, f->span / 2, spans);
+        const struct narrow_term terms[2] = {{spans, w->d[format_part(f, k)] + r},
+                                             {f->min == MIN_BLOCK ? NULL : mins, w->min_factor + r}};
 #define NARROW_CASE(n)                                                                                                 \
     if (columns == n)                                                                                                  \
         (tile == TILE_TWO_STREAMS  ? narrow_two_streams_##n                                                            \
@@ -142,13 +148,17 @@ ALWAYS_INLINE void narrow_tiles(const struct format *f, struct form form, unsign
 }
 
 /* All of a block's narrow panels, which begin at x, with `rows` decoded rows, the chunk's from `first` on. The sums of
- * CHUNK_ROWS rows of each panel follow one another. */
-ALWAYS_INLINE void narrow_panels(const struct format *f, struct form form, unsigned narrow, const struct decoded *w,
-                                 unsigned first, unsigned rows, const uint8_t *x, float *sums) {
+ * CHUNK_ROWS rows of each panel follow one another. Not inlined, and so there is one for all formats. */
+static __attribute__((noinline)) void narrow_panels(const struct format *f, struct form form, unsigned narrow,
+                                                    const struct decoded *w, unsigned first, unsigned rows,
+                                                    const uint8_t *x, float *sums) {
 #define NARROW_PANEL(columns)                                                                                          \
     if ((narrow & columns) != 0) {                                                                                     \
         const unsigned four = narrow_vectors(columns) * VEC_COLUMNS;                                                   \
-        narrow_tiles(f, form, columns, w, rows, x, sums + first / 4 * four);                                           \
+        if (form.limbs == 2)                                                                                           \
+            narrow_tiles(f, (struct form){2, 0, 0}, columns, w, rows, x, sums + first / 4 * four);                     \
+        else                                                                                                           \
+            narrow_tiles(f, (struct form){1, 0, 0}, columns, w, rows, x, sums + first / 4 * four);                     \
         x += narrow_block_bytes(form, columns);                                                                        \
         sums += CHUNK_ROWS / 4 * four;                                                                                 \
     }

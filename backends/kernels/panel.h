@@ -70,23 +70,31 @@ ALWAYS_INLINE void flush(unsigned limbs, unsigned terms, const struct term *term
     }
 }
 
-ALWAYS_INLINE void tile_products(enum tile tile, const int16_t *w, const uint8_t *x0, const uint8_t *x1, unsigned pairs,
-                                 struct ahead *ahead, struct exact *out) {
-    tile_of(tile, 1)(w, (const int16_t *)(const void *)x0, (const int16_t *)(const void *)x1, pairs, ahead, out);
+ALWAYS_INLINE void tile_products(enum tile tile, unsigned pieces, const int16_t *w, const uint8_t *x0,
+                                 const uint8_t *x1, unsigned pairs, struct ahead *ahead, struct exact *out) {
+    tile_of(tile, 1, pieces)(w, (const int16_t *)(const void *)x0, (const int16_t *)(const void *)x1, pairs, ahead,
+                             out);
 }
 
 /* The exact sums of the tile's rows from r on over the span from k. */
 ALWAYS_INLINE void tile_span(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
                              unsigned r, unsigned k, const uint8_t *x0, const uint8_t *x1, struct ahead *ahead,
                              struct exact *out) {
-    const size_t offset = panel_integers_bytes(form) / BLOCK * k;
 #ifdef VEC_BYTES
     if (form.bytes) {
+        const size_t offset = panel_integers_bytes(form) / BLOCK * k;
         tile_span_bytes(f, tile == TILE_TWO_STREAMS ? 2 : 1, w, r, k, x0 + offset, x1 + offset, ahead, out);
         return;
     }
 #endif
-    tile_products(tile, w->products[r] + k, x0 + offset, x1 + offset, f->span / 2, ahead, out);
+    const unsigned first = span_first(f->span, k);
+    const int16_t *from = w->products[r] + first;
+    x0 += panel_integers_bytes(form) / BLOCK * first;
+    x1 += panel_integers_bytes(form) / BLOCK * first;
+    if (f->span == 32)
+        tile_products(tile, 1, from, x0, x1, 16, ahead, out);
+    else
+        tile_products(tile, 0, from, x0, x1, f->span / 2, ahead, out);
 }
 
 /* One block of a tile's decoded rows from r on, and of its panels: two if it is of two streams that are not one panel's
@@ -99,14 +107,15 @@ ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum ti
     const uint8_t *x1 = x + (form.limbs == 2 ? panel_limb_bytes(form) : panel_block_bytes(form));
     const float *step = (const float *)(const void *)(x + panel_limb_bytes(form) * form.limbs);
     const size_t entries = panel_integers_bytes(form), next = panel_block_bytes(form) / sizeof(float);
-    if (f->min == MIN_GROUP_32)
-        tile_products(tile, w->products[r] + BLOCK, x + entries, x1 + entries, MIN_ENTRIES / 2, ahead, &mins);
+    if (format_entries(f) != 0)
+        tile_products(tile, 0, w->products[r] + BLOCK, x + entries, x1 + entries, format_entries(f) / 2, ahead, &mins);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
         tile_span(f, form, tile, w, r, k, x, x1, ahead, &spans);
         for (unsigned i = 0; i < panels * halves; i++) {
             const unsigned panel = i / halves, row = r + i % halves * VEC_TILE_ROWS;
             const float *total = f->min == MIN_BLOCK ? step + panel * next + VEC_COLUMNS : NULL;
-            const struct term terms[2] = {{&spans, form.bytes ? w->excess[k / f->span] + row : NULL, NULL, w->d + row},
+            const float *d = w->d[format_part(f, k)] + row;
+            const struct term terms[2] = {{&spans, form.bytes ? w->excess[k / f->span] + row : NULL, NULL, d},
                                           {&mins, NULL, total, w->min_factor + row}};
             flush(form.limbs, f->min == MIN_NONE ? 1 : 2, terms, i, step + panel * next,
                   sums + panel * stride + row * VEC_COLUMNS);
@@ -115,8 +124,8 @@ ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum ti
 }
 
 /* All tiles of `rows` decoded rows and the `panels` panels at x. */
-ALWAYS_INLINE void panel_tiles(const struct format *f, struct form form, const struct decoded *w, unsigned rows,
-                               unsigned panels, const uint8_t *x, struct ahead ahead, float *sums, size_t stride) {
+ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const struct decoded *w, unsigned rows,
+                                unsigned panels, const uint8_t *x, struct ahead ahead, float *sums, size_t stride) {
     const size_t bytes = panel_block_bytes(form);
     const unsigned pairs = form.limbs == 1 ? panels / 2 : 0;
     for (unsigned i = 0; i < panels; i += i < 2 * pairs ? 2 : 1)
@@ -130,6 +139,32 @@ ALWAYS_INLINE void panel_tiles(const struct format *f, struct form form, const s
                 panel_block(f, form, TILE_ONE_STREAM, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             }
         }
+}
+
+/* Not inlined, and so there is one for all formats. */
+#define PANEL_TILES(name, ...)                                                                                         \
+    static __attribute__((noinline)) void name(const struct format *f, const struct decoded *w, unsigned rows,         \
+                                               unsigned panels, const uint8_t *x, const struct ahead *ahead,           \
+                                               float *sums, size_t stride) {                                           \
+        panels_tiles(f, (struct form)__VA_ARGS__, w, rows, panels, x, *ahead, sums, stride);                           \
+    }
+PANEL_TILES(panel_tiles_two_limbs, {2, 0, 0})
+PANEL_TILES(panel_tiles_one_limb, {1, 0, 0})
+#ifdef VEC_BYTES
+PANEL_TILES(panel_tiles_bytes, {1, 0, 1})
+#endif
+#undef PANEL_TILES
+
+ALWAYS_INLINE void panel_tiles(const struct format *f, struct form form, const struct decoded *w, unsigned rows,
+                               unsigned panels, const uint8_t *x, const struct ahead *ahead, float *sums,
+                               size_t stride) {
+#ifdef VEC_BYTES
+    if (form.bytes) {
+        panel_tiles_bytes(f, w, rows, panels, x, ahead, sums, stride);
+        return;
+    }
+#endif
+    (form.limbs == 2 ? panel_tiles_two_limbs : panel_tiles_one_limb)(f, w, rows, panels, x, ahead, sums, stride);
 }
 
 #endif

@@ -5,7 +5,7 @@
  *     limbs     FLOAT: hi and lo, X = 4096 * hi + lo; HALF and BYTE: X. Each has 256 integers in the order of the weights.
  *               Where the vocabulary multiplies int16, the integers are int16; where it multiplies int8, they are digits
  *               of base 128, the upper ones first
- *     entries   for each limb, what meets the mins: MIN_ENTRIES of int16 (see below)
+ *     entries   for each limb, what meets the mins: MIN_ENTRIES_16 of int16 (see below)
  *     step      what the integers count, a float; NaN if an activation is not finite
  *     total     the integers' sum, made a float as a span's sum is: what a min of 1 meets
  *     bytes     only BYTE where VEC_BYTES is defined: X once more, as int8 in the weights' own order
@@ -15,6 +15,10 @@
  * The min term is one more step of the same dot product. The sum S of a limb over a group of 32 does not fit int16, but
  * its two digits S = 256 * a + b with 0 <= b < 256 do, and so does 256 * min: the weights' side of the step is {256 *
  * min[8], min[8]}, the activations' side {a[8], b[8]}, and their dot product is the sum of min * S, exactly.
+ *
+ * Where groups of 16 have mins, the even ones meet the same digits, as if each were that of 32 weights, and the odd
+ * groups what their own is more or less than that. Their sums are those of the third and of the last eight of each 32
+ * activations, c and e, which fit int16: behind {a[8], b[8]} stand {c[8], e[8]}, and meet {odd - even[8], odd - even[8]}.
  */
 #ifndef Q8K_KERNELS_PREPARE_H
 #define Q8K_KERNELS_PREPARE_H
@@ -28,7 +32,13 @@
 enum { VEC_LIMB_DIGITS = 0, VEC_BYTE_DIGITS = 0 };
 #endif
 
-enum { MIN_GROUPS = BLOCK / 32, MIN_ENTRIES = 2 * MIN_GROUPS, ROW = BLOCK + MIN_ENTRIES };
+/* Entries that meet the mins of groups of 32, and of 16: all. */
+enum {
+    MIN_GROUPS = BLOCK / 32,
+    MIN_ENTRIES_32 = 2 * MIN_GROUPS,
+    MIN_ENTRIES_16 = 4 * MIN_GROUPS,
+    ROW = BLOCK + MIN_ENTRIES_16
+};
 
 /* How a precision's activations are kept: in how many limbs, each of them in how many digits (0: as int16), and whether
  * also as bytes. */
@@ -52,6 +62,10 @@ ALWAYS_INLINE struct form form_of(q8k_precision precision) {
     return form;
 }
 
+ALWAYS_INLINE int form_differs(struct form a, struct form b) {
+    return a.limbs != b.limbs || a.digits != b.digits || a.bytes != b.bytes;
+}
+
 ALWAYS_INLINE size_t limb_bytes(struct form form) {
     return (form.digits != 0 ? form.digits : sizeof(int16_t)) * BLOCK;
 }
@@ -63,7 +77,7 @@ ALWAYS_INLINE size_t entries_offset(struct form form) {
 }
 
 ALWAYS_INLINE size_t step_offset(struct form form) {
-    return entries_offset(form) + sizeof(int16_t) * MIN_ENTRIES * form.limbs;
+    return entries_offset(form) + sizeof(int16_t) * MIN_ENTRIES_16 * form.limbs;
 }
 
 ALWAYS_INLINE size_t bytes_offset(struct form form) {
@@ -145,15 +159,24 @@ static inline float limbs_to_float(unsigned limbs, int32_t first, int32_t second
     return limbs == 2 ? vec_fma((float)first, 4096.0f, (float)second) : (float)first;
 }
 
+static inline int32_t sum_of_eight(const int32_t *limb) {
+    int32_t sum = 0;
+    for (unsigned i = 0; i < 8; i++)
+        sum += limb[i];
+    return sum;
+}
+
 /* Writes the min entries of one limb and returns its sum. */
 static inline int32_t min_entries(const int32_t limb[BLOCK], int16_t *entries) {
     int32_t total = 0;
     for (unsigned g = 0; g < MIN_GROUPS; g++) {
-        int32_t sum = 0;
-        for (unsigned i = 0; i < 32; i++)
-            sum += limb[32 * g + i];
+        const int32_t *of = limb + 32 * g;
+        int32_t third = sum_of_eight(of + 16), last = sum_of_eight(of + 24);
+        int32_t sum = sum_of_eight(of) + sum_of_eight(of + 8) + third + last;
         entries[g] = (int16_t)(sum >> 8);
         entries[MIN_GROUPS + g] = (int16_t)(sum & 255);
+        entries[2 * MIN_GROUPS + g] = (int16_t)third;
+        entries[3 * MIN_GROUPS + g] = (int16_t)last;
         total += sum;
     }
     return total;
@@ -178,7 +201,7 @@ static inline int32_t store_limb(const int32_t integers[BLOCK], struct form form
     else
         for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
             vec_limb((int16_t *)(void *)to + k, integers + k);
-    return min_entries(integers, (int16_t *)(void *)(prepared + entries_offset(form)) + limb * MIN_ENTRIES);
+    return min_entries(integers, (int16_t *)(void *)(prepared + entries_offset(form)) + limb * MIN_ENTRIES_16);
 }
 
 static inline void prepare_block(q8k_precision precision, const float *input, uint8_t *prepared) {
@@ -216,7 +239,7 @@ ALWAYS_INLINE size_t panel_integers_bytes(struct form form) {
 }
 
 ALWAYS_INLINE size_t panel_limb_bytes(struct form form) {
-    return panel_integers_bytes(form) + sizeof(int16_t) * MIN_ENTRIES * VEC_COLUMNS;
+    return panel_integers_bytes(form) + sizeof(int16_t) * MIN_ENTRIES_16 * VEC_COLUMNS;
 }
 
 /* After the limbs, VEC_COLUMNS steps and as many totals. */
@@ -290,15 +313,11 @@ ALWAYS_INLINE size_t panel_offset(struct form form, size_t batch, size_t block, 
 static inline void pack_words(const uint8_t *rows, float *to, unsigned words) {
     const size_t stride = PREPARED_BLOCK_MAX / sizeof(float);
     const float *from = (const float *)(const void *)rows;
-    unsigned i = 0;
-    for (; i + VEC_COLUMNS <= words; i += VEC_COLUMNS)
+    for (unsigned i = 0; i < words; i += VEC_COLUMNS)
         vec_transpose(from + i, stride, to + i * VEC_COLUMNS, VEC_COLUMNS);
-    if (i < words) {
-        float last[VEC_COLUMNS * VEC_COLUMNS];
-        vec_transpose(from + i, stride, last, VEC_COLUMNS);
-        memcpy(to + i * VEC_COLUMNS, last, (words - i) * VEC_COLUMNS * sizeof *to);
-    }
 }
+
+_Static_assert(BLOCK / 4 % VEC_COLUMNS == 0 && MIN_ENTRIES_16 / 2 % VEC_COLUMNS == 0, "words in whole squares");
 
 /* One block of `columns` batch rows; those that are not there are zeros. */
 static inline void prepare_rows(const q8k_backend_input *in, size_t batch, unsigned columns, size_t block,
@@ -328,9 +347,9 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
     }
     for (unsigned limb = 0; limb < form.limbs; limb++, to += panel_limb_bytes(form)) {
         const uint8_t *integers = rows[0] + (form.bytes ? bytes_offset(form) : limb * limb_bytes(form));
-        const uint8_t *entries = rows[0] + entries_offset(form) + limb * MIN_ENTRIES * sizeof(int16_t);
+        const uint8_t *entries = rows[0] + entries_offset(form) + limb * MIN_ENTRIES_16 * sizeof(int16_t);
         pack_words(integers, (float *)(void *)to, (unsigned)(panel_integers_bytes(form) / (4 * VEC_COLUMNS)));
-        pack_words(entries, (float *)(void *)(to + panel_integers_bytes(form)), MIN_ENTRIES / 2);
+        pack_words(entries, (float *)(void *)(to + panel_integers_bytes(form)), MIN_ENTRIES_16 / 2);
     }
     if (form.bytes)
         for (unsigned i = 0; i < BLOCK * VEC_COLUMNS; i++)
@@ -348,9 +367,9 @@ ALWAYS_INLINE void prepare_narrow_block(const q8k_backend_input *in, size_t batc
         for (size_t from = 0; from < sizeof(int16_t) * BLOCK; from += piece)
             for (unsigned c = 0; c < columns; c++, to += piece)
                 memcpy(to, rows[c] + limb * limb_bytes(form) + from, piece);
-        for (size_t from = 0; from < sizeof(int16_t) * MIN_ENTRIES; from += piece)
+        for (size_t from = 0; from < sizeof(int16_t) * MIN_ENTRIES_16; from += piece)
             for (unsigned c = 0; c < columns; c++, to += piece)
-                memcpy(to, rows[c] + entries_offset(form) + limb * MIN_ENTRIES * sizeof(int16_t) + from, piece);
+                memcpy(to, rows[c] + entries_offset(form) + limb * MIN_ENTRIES_16 * sizeof(int16_t) + from, piece);
     }
     float *steps = (float *)(void *)to;
     for (unsigned v = 0; v < narrow_vectors(columns); v++, steps += 2 * VEC_COLUMNS)

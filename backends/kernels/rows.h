@@ -27,7 +27,7 @@ struct decoded {
     _Alignas(64) uint8_t quants[CHUNK_ROWS][BLOCK];
     int32_t scales[CHUNK_ROWS][32];
 #endif
-    _Alignas(16) float d[CHUNK_ROWS], min_factor[CHUNK_ROWS];
+    _Alignas(16) float d[PARTS_MAX][CHUNK_ROWS], min_factor[CHUNK_ROWS];
 };
 
 /* The blocks of rows r to r + TILE_ROWS - 1. */
@@ -35,10 +35,10 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
                                struct decoded *w, unsigned r) {
     struct headers h;
     f->headers(blocks, &h);
-    four_store(w->d + r, h.d);
+    for (unsigned i = 0; i < f->parts; i++)
+        four_store(w->d[i] + r, h.d[i]);
     four_store(w->min_factor + r, h.min_factor);
-    if (f->min == MIN_GROUP_32)
-        quad_min_entries(h.fields, w->products[r] + BLOCK, ROW);
+    decode_mins(f, &h, w->products[r] + BLOCK, ROW);
     for (unsigned i = 0; i < TILE_ROWS; i++) {
 #ifdef VEC_LIMB_DIGITS
         if (form.digits != 0) {
@@ -67,7 +67,9 @@ ALWAYS_INLINE void span_dots(const struct format *f, struct form form, unsigned 
                              unsigned r, const uint8_t *const *limbs, unsigned k, vec_four *out) {
 #ifdef VEC_LIMB_DIGITS
     if (form.digits != 0) {
-        for (unsigned s = 0; s < streams; s++)
+        for (unsigned s = 0; s < streams && f->span == 32; s++)
+            out[s] = vec_digit_dots_32(w->quants[r] + k, BLOCK, limbs[s] + k, BLOCK, form.digits);
+        for (unsigned s = 0; s < streams && f->span != 32; s++)
             out[s] = vec_digit_dots(w->quants[r] + k, BLOCK, w->scales[r] + k / f->group, 32, f->group, limbs[s] + k,
                                     BLOCK, form.digits, f->span);
         return;
@@ -81,12 +83,12 @@ ALWAYS_INLINE void span_dots(const struct format *f, struct form form, unsigned 
     streams_dots(streams, w->products[r] + k, x, f->span, out);
 }
 
-ALWAYS_INLINE void min_dots(struct form form, unsigned streams, const struct decoded *w, unsigned r,
-                            const struct activations *x, vec_four *out) {
+ALWAYS_INLINE void min_dots(const struct format *f, struct form form, unsigned streams, const struct decoded *w,
+                            unsigned r, const struct activations *x, vec_four *out) {
     const int16_t *entries[2 * TILE_BATCH];
     for (unsigned s = 0; s < streams; s++)
-        entries[s] = x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES;
-    streams_dots(streams, w->products[r] + BLOCK, entries, MIN_ENTRIES, out);
+        entries[s] = x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES_16;
+    streams_dots(streams, w->products[r] + BLOCK, entries, format_entries(f), out);
 }
 
 /* Adds the terms of one block: rows from r on, `batch` batch rows, of which x are the block's activations. The sums of
@@ -102,11 +104,12 @@ ALWAYS_INLINE void rows_block(const struct format *f, struct form form, unsigned
         sum[b] = four_load(sums + b * stride);
     for (unsigned k = 0; k < BLOCK; k += f->span) {
         span_dots(f, form, streams, w, r, limbs, k, t);
+        const vec_four d = four_load(w->d[format_part(f, k)] + r);
         for (unsigned b = 0; b < batch; b++)
-            sum[b] = four_fma(limbs_join(form, t, b), four_multiply(four_load(w->d + r), four_set(x[b].step)), sum[b]);
+            sum[b] = four_fma(limbs_join(form, t, b), four_multiply(d, four_set(x[b].step)), sum[b]);
     }
-    if (f->min == MIN_GROUP_32)
-        min_dots(form, streams, w, r, x, t);
+    if (format_entries(f) != 0)
+        min_dots(f, form, streams, w, r, x, t);
     for (unsigned b = 0; b < batch && f->min != MIN_NONE; b++)
         sum[b] = four_fma(f->min == MIN_BLOCK ? four_set(x[b].total) : limbs_join(form, t, b),
                           four_multiply(four_load(w->min_factor + r), four_set(x[b].step)), sum[b]);

@@ -17,17 +17,19 @@ enum {
     /* Rows that are decoded together: few enough that what is decoded stays in the first level of caches, however many panels
      * it meets. A multiple of the rows of every tile. */
     DECODED_ROWS = 24,
-    /* From one row to the next: ROW, padded so that no store crosses a line. */
-    DECODED_STRIDE = BLOCK + 32
+    /* From one row to the next; no store crosses a line. */
+    DECODED_STRIDE = ROW
 };
+
+_Static_assert(DECODED_STRIDE * sizeof(int16_t) % 64 == 0, "whole lines");
 
 /* A block of each of some rows: products and then the entries for the mins. Where the form has bytes, the products' place is
  * taken by the quants and, from DECODED_SCALES on, the scales as int32. */
 struct decoded {
     _Alignas(64) int16_t products[DECODED_ROWS][DECODED_STRIDE];
-    _Alignas(16) float d[DECODED_ROWS], min_factor[DECODED_ROWS];
+    _Alignas(16) float d[PARTS_MAX][DECODED_ROWS], min_factor[DECODED_ROWS];
     /* With bytes: what the 128 that was added to each activation makes of each span. */
-    _Alignas(16) int32_t excess[2][DECODED_ROWS];
+    _Alignas(16) int32_t excess[SPANS_MAX][DECODED_ROWS];
 };
 
 enum { DECODED_SCALES = BLOCK };
@@ -38,20 +40,25 @@ enum { DECODED_SCALES = BLOCK };
  * times each, which is no larger than a span's sum may be, as 256 is less than an activation's limb may be. */
 ALWAYS_INLINE void decode_bytes(const struct format *f, const uint8_t *const *blocks, const struct headers *h,
                                 struct decoded *w, unsigned r) {
-    for (unsigned first = 0; first < BLOCK; first += f->span) {
+    const unsigned span = f->span > VEC_WEIGHTS ? f->span : VEC_WEIGHTS;
+    for (unsigned first = 0; first < BLOCK; first += span) {
+        int32_t *to = w->excess[first / f->span] + r;
         vec_ints sums[TILE_ROWS];
         VEC_UNROLL
         for (unsigned i = 0; i < TILE_ROWS; i++) {
             sums[i] = ints_zero();
             VEC_UNROLL
-            for (unsigned k = first; k < first + f->span; k += VEC_WEIGHTS) {
+            for (unsigned k = first; k < first + span; k += VEC_WEIGHTS) {
                 const int8_t *eight = header_scales(h, f, i, k / f->group / 8 * 8 * f->group);
                 vec_bytes q = f->quants(blocks[i], k);
                 vec_store((uint8_t *)w->products[r + i] + k, q);
                 sums[i] = ints_add_scaled(sums[i], q, eight, f->group, k);
             }
         }
-        ints_store_halves(w->excess[first / f->span] + r, sums[0], sums[1], sums[2], sums[3]);
+        if (f->span == 32)
+            ints_store_piece_halves(to, DECODED_ROWS, sums[0], sums[1], sums[2], sums[3]);
+        else
+            ints_store_halves(to, sums[0], sums[1], sums[2], sums[3]);
     }
     for (unsigned i = 0; i < TILE_ROWS; i++)
         for (unsigned g = 0; g < BLOCK / f->group; g += 16)
@@ -66,10 +73,10 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
                                struct decoded *w, unsigned r) {
     struct headers h;
     f->headers(blocks, &h);
-    four_store(w->d + r, h.d);
+    for (unsigned i = 0; i < f->parts; i++)
+        four_store(w->d[i] + r, h.d[i]);
     four_store(w->min_factor + r, h.min_factor);
-    if (f->min == MIN_GROUP_32)
-        quad_min_entries(h.fields, w->products[r] + BLOCK, DECODED_STRIDE);
+    decode_mins(f, &h, w->products[r] + BLOCK, DECODED_STRIDE);
 #ifdef VEC_BYTES
     if (form.bytes) {
         decode_bytes(f, blocks, &h, w, r);
@@ -123,12 +130,13 @@ struct exact {
  * registers too, twice as many rows and one. */
 enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
 
-/* Of products, in `steps` steps of `words` pairs of k. Panels have one pair in a step and VEC_COLUMNS batch rows side by
- * side; narrow panels have several pairs of fewer batch rows, and are so short that fetching ahead is left to others. The
- * second stream's sums, or the second half of a tall tile's, are in out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the
- * loop. */
-ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, const int16_t *w, const int16_t *x0, const int16_t *x1,
-                             unsigned steps, struct ahead *ahead, struct exact *out) {
+/* Of products, in `runs` runs of `steps` steps of `words` pairs of k, with as many steps between the runs as they have.
+ * Panels have one pair in a step and VEC_COLUMNS batch rows side by side; narrow panels have several pairs of fewer batch
+ * rows, and are so short that fetching ahead is left to others. The second stream's sums, or the second half of a tall
+ * tile's, are in out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in
+ * every step of the loop. */
+ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, const int16_t *w, const int16_t *x0,
+                             const int16_t *x1, unsigned steps, struct ahead *ahead, struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
     pair = ints_words(w + r * DECODED_STRIDE + 2 * words * p, words);                                                  \
@@ -143,16 +151,21 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, const int16_t *w, c
         ints_store(out->sums[1][r], b##r);
     struct ahead next = *ahead;
     VEC_EACH_TILE_ROW(TILE_ZERO)
-    for (unsigned p = 0; p < steps; p++) {
-        vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
-        vec_ints b = tile == TILE_TWO_STREAMS ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a, pair;
-        if (words == 1) {
-            __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-            if (tile == TILE_TWO_STREAMS)
-                __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-            ahead_step(&next);
+    for (unsigned run = 0; run < runs; run++) {
+        for (unsigned p = 0; p < steps; p++) {
+            vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
+            vec_ints b = tile == TILE_TWO_STREAMS ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a, pair;
+            if (words == 1) {
+                __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+                if (tile == TILE_TWO_STREAMS)
+                    __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+                ahead_step(&next);
+            }
+            VEC_EACH_TILE_ROW(TILE_STEP)
         }
-        VEC_EACH_TILE_ROW(TILE_STEP)
+        w += 4 * words * steps;
+        x0 += 4 * VEC_COLUMNS * steps;
+        x1 += 4 * VEC_COLUMNS * steps;
     }
     VEC_EACH_TILE_ROW(TILE_STORE)
     *ahead = next;
@@ -170,7 +183,12 @@ typedef void tile_function(const int16_t *w, const int16_t *x0, const int16_t *x
 #define TILE_FUNCTION(name, tile, words)                                                                               \
     static __attribute__((noinline)) void name##_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,       \
                                                          unsigned steps, struct ahead *ahead, struct exact *out) {     \
-        tile_sums(tile, words, w, x0, x1, steps, ahead, out);                                                          \
+        tile_sums(tile, words, 1, w, x0, x1, steps, ahead, out);                                                       \
+    }                                                                                                                  \
+    static                                                                                                             \
+        __attribute__((noinline)) void name##_pieces_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,   \
+                                                             unsigned steps, struct ahead *ahead, struct exact *out) { \
+        tile_sums(tile, words, VEC_PIECES, w, x0, x1, steps / VEC_PIECES, ahead, out);                                 \
     }
 #define TILE_FUNCTIONS(words)                                                                                          \
     TILE_FUNCTION(tile_two_streams, TILE_TWO_STREAMS, words)                                                           \
@@ -180,10 +198,13 @@ VEC_EACH_WORDS(TILE_FUNCTIONS)
 #undef TILE_FUNCTIONS
 #undef TILE_FUNCTION
 
-ALWAYS_INLINE tile_function *tile_of(enum tile tile, unsigned words) {
-#define TILE_ROW(words) {tile_two_streams_##words, tile_one_stream_##words, tile_tall_##words},
+/* The tile's function; `pieces`: over 32 weights, where each step of VEC_WEIGHTS has the even ones and then the odd ones. */
+ALWAYS_INLINE tile_function *tile_of(enum tile tile, unsigned words, unsigned pieces) {
+#define TILE_ROW(words)                                                                                                \
+    {{tile_two_streams_##words, tile_one_stream_##words, tile_tall_##words},                                           \
+     {tile_two_streams_pieces_##words, tile_one_stream_pieces_##words, tile_tall_pieces_##words}},
 #define TILE_WORDS(words) words,
-    static tile_function *const functions[][3] = {VEC_EACH_WORDS(TILE_ROW)};
+    static tile_function *const functions[][2][3] = {VEC_EACH_WORDS(TILE_ROW)};
     static const unsigned widths[] = {VEC_EACH_WORDS(TILE_WORDS)};
 #undef TILE_ROW
 #undef TILE_WORDS
@@ -191,7 +212,12 @@ ALWAYS_INLINE tile_function *tile_of(enum tile tile, unsigned words) {
     VEC_UNROLL
     while (widths[i] != words)
         i++;
-    return functions[i][tile];
+    return functions[i][pieces][tile];
+}
+
+/* Where, among a block's products, those of a span from weight k on begin. */
+ALWAYS_INLINE unsigned span_first(unsigned span, unsigned k) {
+    return span == 32 ? k / VEC_WEIGHTS * VEC_WEIGHTS + k % VEC_WEIGHTS / 2 : k;
 }
 
 #ifdef VEC_BYTES

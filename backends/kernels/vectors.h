@@ -16,7 +16,6 @@
 /* Room for the streams of a group, and for those of groups that are too large and never taken. */
 enum { STREAMS_MAX = 8 };
 
-/* The floats of the four rows' exact sums with each stream, over the span from `first`. */
 /* Step k of a block fetches its share of the lines of another one, `far` bytes on: those of four blocks at once would be
  * more than a CPU can wait for. */
 ALWAYS_INLINE void vectors_ahead(const struct format *f, const uint8_t *block, size_t far, unsigned k) {
@@ -25,6 +24,40 @@ ALWAYS_INLINE void vectors_ahead(const struct format *f, const uint8_t *block, s
         __builtin_prefetch((const void *)((uintptr_t)block + far + line));
 }
 
+/* The terms of a step in which each 32 weights are a span. */
+ALWAYS_INLINE void vectors_pieces(const struct format *f, struct form form, unsigned batch,
+                                  const uint8_t *const *blocks, size_t far, const struct headers *h,
+                                  const int16_t *const *limbs, unsigned k, const struct activations *x,
+                                  vec_four *sums) {
+    const unsigned streams = batch * form.limbs;
+    vec_ints dots[STREAMS_MAX][TILE_ROWS];
+    vec_four t[VEC_PIECES][STREAMS_MAX];
+    VEC_UNROLL
+    for (unsigned r = 0; r < TILE_ROWS; r++) {
+        vec_pair w = scaled_quants(f, blocks[r], h, r, k);
+        vectors_ahead(f, blocks[r], far, k);
+        VEC_UNROLL
+        for (unsigned s = 0; s < streams; s++) {
+            dots[s][r] = ints_dot(ints_zero(), w.first, ints_load(limbs[s] + k));
+            dots[s][r] = ints_dot(dots[s][r], w.second, ints_load(limbs[s] + k + VEC_SHORTS));
+        }
+    }
+    VEC_UNROLL
+    for (unsigned s = 0; s < streams; s++) {
+        vec_four pieces[VEC_PIECES];
+        ints_pieces(dots[s][0], dots[s][1], dots[s][2], dots[s][3], pieces);
+        for (unsigned i = 0; i < VEC_PIECES; i++)
+            t[i][s] = pieces[i];
+    }
+    for (unsigned i = 0; i < VEC_PIECES; i++) {
+        const vec_four d = h->d[format_part(f, k + 32 * i)];
+        VEC_UNROLL
+        for (unsigned b = 0; b < batch; b++)
+            sums[b] = four_fma(limbs_join(form, t[i], b), four_multiply(d, four_set(x[b].step)), sums[b]);
+    }
+}
+
+/* The floats of the four rows' exact sums with each stream, over the span from `first`. */
 ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const uint8_t *const *blocks, size_t far,
                                 const struct headers *h, const int16_t *const *x, unsigned first, vec_four *out) {
     vec_ints sums[STREAMS_MAX][TILE_ROWS];
@@ -67,7 +100,7 @@ ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const
     for (unsigned r = 0; r < TILE_ROWS; r++) {
         vec_bytes q = f->quants(blocks[r], k);
         vectors_ahead(f, blocks[r], far, k);
-        vec_ints scales = ints_scales(header_scales(h, f, r, 0), f->group, k);
+        vec_ints scales = ints_scales(header_scales(h, f, r, k / f->group / 8 * 8 * f->group), f->group, k);
         VEC_UNROLL
         for (unsigned s = 0; s < streams; s++)
             sums[s][r] = ints_dot(sums[s][r], bytes_dot(ints_zero(), q, vec_load(x[s].bytes + k)), scales);
@@ -90,6 +123,12 @@ ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsig
     VEC_UNROLL
     for (unsigned s = 0; s < streams; s++)
         limbs[s] = (const int16_t *)(const void *)(x[s / form.limbs].limbs + s % form.limbs * limb_bytes(form));
+    if (f->span == 32) {
+        VEC_UNROLL
+        for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
+            vectors_pieces(f, form, batch, blocks, far, &h, limbs, k, x, sums);
+        return;
+    }
     VEC_UNROLL
     for (unsigned k = 0; k < BLOCK; k += f->span) {
 #ifdef VEC_BYTES
@@ -100,10 +139,13 @@ ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsig
             vectors_span(f, streams, blocks, far, &h, limbs, k, t);
         VEC_UNROLL
         for (unsigned b = 0; b < batch; b++)
-            sums[b] = four_fma(limbs_join(form, t, b), four_multiply(h.d, four_set(x[b].step)), sums[b]);
+            sums[b] =
+                four_fma(limbs_join(form, t, b), four_multiply(h.d[format_part(f, k)], four_set(x[b].step)), sums[b]);
     }
-    for (unsigned s = 0; s < streams && f->min == MIN_GROUP_32; s++)
-        t[s] = quad_min_sums(h.fields, x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES);
+    for (unsigned s = 0; s < streams && format_entries(f) != 0; s++) {
+        const int16_t *entries = x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES_16;
+        t[s] = f->min == MIN_GROUP_32 ? quad_min_sums(h.fields, entries) : quad_min_sums_16(h.fields, entries);
+    }
     for (unsigned b = 0; b < batch && f->min != MIN_NONE; b++)
         sums[b] = four_fma(f->min == MIN_BLOCK ? four_set(x[b].total) : limbs_join(form, t, b),
                            four_multiply(h.min_factor, four_set(x[b].step)), sums[b]);
@@ -122,8 +164,8 @@ ALWAYS_INLINE void vectors_group(const struct format *f, struct form form, unsig
 ALWAYS_INLINE void vectors_groups(const struct format *f, struct form form, unsigned batch,
                                   const uint8_t *const *blocks, size_t far, const uint8_t *prepared, size_t stride,
                                   vec_four *sums) {
-    const unsigned group = VEC_STREAMS / form.limbs;
-    for (; batch >= group; batch -= group, prepared += group * stride, sums += group)
+    const unsigned group = VEC_STREAMS / form.limbs, most = (form.bytes ? BYTES_LEAST : PANELS_LEAST) - 1;
+    for (; group <= most && batch >= group; batch -= group, prepared += group * stride, sums += group)
         vectors_group(f, form, group, blocks, far, prepared, stride, sums);
     if (group > 3 && batch == 3)
         vectors_group(f, form, 3, blocks, far, prepared, stride, sums);

@@ -81,7 +81,7 @@ ALWAYS_INLINE void chunk_decode(const struct format *f, struct form form, const 
 /* The rows of a chunk. With narrow panels alone the weights' way from memory counts most, and what foresees it follows only
  * so many rows at once. */
 ALWAYS_INLINE unsigned chunk_rows(const struct extent *e) {
-    return e->panels != 0 ? CHUNK_ROWS : NARROW_ROWS;
+    return e->panels == 0 && e->narrow != 0 ? NARROW_ROWS : CHUNK_ROWS;
 }
 
 /* Block i of the rows from r on that are decoded together. */
@@ -93,17 +93,19 @@ ALWAYS_INLINE void chunk_block(const struct format *f, struct form form, const q
     const uint8_t *x = (const uint8_t *)p->prepared + panel_offset(form, p->batch, i, e->panel);
     /* Behind the last block, the next chunk's first one. */
     const size_t next = i + 1 < p->blocks ? f->block_bytes : chunk_rows(e) * p->weights_stride - i * f->block_bytes;
+    /* What is the same code for all formats sees the numbers, not the functions. */
+    const struct format shape = format_shape(f);
+    if (e->panels != 0 || !form.bytes)
+        chunk_decode(f, form, first, p->weights_stride, rows, padded, e->panels != 0 ? 0 : next, &c->w);
     if (e->panels != 0) {
         const struct ahead ahead = ahead_of(f, first, next, p->weights_stride, rows);
-        chunk_decode(f, form, first, p->weights_stride, rows, padded, 0, &c->w);
-        panel_tiles(f, form, &c->w, padded, e->panels, x, ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
+        panel_tiles(&shape, form, &c->w, padded, e->panels, x, &ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
     }
     if (e->narrow != 0) {
-        if (e->panels == 0)
-            chunk_decode(f, narrow_form(form), first, p->weights_stride, rows, padded, next, &c->w);
-        else if (form.bytes)
-            chunk_decode(f, narrow_form(form), first, p->weights_stride, rows, padded, 0, &c->w);
-        narrow_panels(f, narrow_form(form), e->narrow, &c->w, r, padded, x + e->panels * panel_block_bytes(form),
+        if (form.bytes)
+            chunk_decode(f, narrow_form(form), first, p->weights_stride, rows, padded, e->panels != 0 ? 0 : next,
+                         &c->w);
+        narrow_panels(&shape, narrow_form(form), e->narrow, &c->w, r, padded, x + e->panels * panel_block_bytes(form),
                       c->narrow);
     }
 }
@@ -136,10 +138,6 @@ ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q
     /* Batch rows that are in no panel. */
     const unsigned rest = last > columns ? (unsigned)(last - columns) : 0;
     size_t panel = p->batch_first / VEC_COLUMNS;
-    if (columns == 0) {
-        vectors_product(f, form, p, 0, p->row_count, 0, rest);
-        return;
-    }
     do {
         struct extent e = {0, panel, 0, 0, 0};
         e.panels = end - panel < CHUNK_PANELS ? (unsigned)(end - panel) : CHUNK_PANELS;
@@ -148,7 +146,8 @@ ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q
         for (; e.row < p->row_count; e.row += chunk_rows(&e)) {
             size_t left = p->row_count - e.row;
             e.rows = left < chunk_rows(&e) ? (unsigned)left : chunk_rows(&e);
-            chunk_product(f, form, p, &e);
+            if (columns != 0)
+                chunk_product(f, form, p, &e);
             if (panel == whole && rest != 0)
                 vectors_product(f, form, p, e.row, e.rows, p->batch_count - rest, rest);
         }

@@ -33,6 +33,10 @@ ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned b
     return vshlq_u8(vld1q_u8(p + k % period), vdupq_n_s8((int8_t)((int)to - (int)(bits * (k / period)))));
 }
 
+ALWAYS_INLINE vec_bytes vec_pieces(const uint8_t *p, size_t stride, unsigned k) {
+    return vld1q_u8(p + k / 32 * stride + k % 32);
+}
+
 ALWAYS_INLINE vec_bytes vec_and(vec_bytes v, uint8_t mask) {
     return vandq_u8(v, vdupq_n_u8(mask));
 }
@@ -136,8 +140,8 @@ ALWAYS_INLINE uint32x4_t neon_words(uint32_t a, uint32_t b, uint32_t c, uint32_t
 }
 
 ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
-    uint8x16_t order = vreinterpretq_u8_u32(neon_words(0x03020100u + a * 0x04040404u, 0x03020100u + b * 0x04040404u,
-                                                       0x03020100u + c * 0x04040404u, 0x03020100u + d * 0x04040404u));
+    uint8x16_t order = vreinterpretq_u8_u32(neon_words(0x03020100u + a * 0x01010101u, 0x03020100u + b * 0x01010101u,
+                                                       0x03020100u + c * 0x01010101u, 0x03020100u + d * 0x01010101u));
     VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vqtbl1q_u8(v.val[r], order);
@@ -146,6 +150,14 @@ ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c,
 
 ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
     int32x4_t bits = vnegq_s32(vreinterpretq_s32_u32(neon_words(a, b, c, d)));
+    VEC_UNROLL
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vreinterpretq_u8_u32(vshlq_u32(vreinterpretq_u32_u8(v.val[r]), bits));
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_shift_left(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    int32x4_t bits = vreinterpretq_s32_u32(neon_words(a, b, c, d));
     VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vreinterpretq_u8_u32(vshlq_u32(vreinterpretq_u32_u8(v.val[r]), bits));
@@ -164,6 +176,13 @@ ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
     VEC_UNROLL
     for (unsigned r = 0; r < 4; r++)
         v.val[r] = vorrq_u8(v.val[r], w.val[r]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_subtract(vec_quad v, uint8_t n) {
+    VEC_UNROLL
+    for (unsigned r = 0; r < 4; r++)
+        v.val[r] = vec_subtract(v.val[r], n);
     return v;
 }
 
@@ -187,6 +206,19 @@ ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
         uint8x8_t mins = vget_high_u8(v.val[r]);
         vst1q_s16(to + r * stride, vreinterpretq_s16_u16(vshll_n_u8(mins, 8)));
         vst1q_s16(to + r * stride + 8, vreinterpretq_s16_u16(vmovl_u8(mins)));
+    }
+}
+
+/* Of 16 mins, an int16 has an even one and above it the odd one. */
+ALWAYS_INLINE void quad_min_entries_16(vec_quad v, int16_t *to, size_t stride) {
+    VEC_UNROLL
+    for (unsigned r = 0; r < 4; r++, to += stride) {
+        uint16x8_t mins = vreinterpretq_u16_u8(v.val[r]), even = vandq_u16(mins, vdupq_n_u16(0xff));
+        int16x8_t odd = vreinterpretq_s16_u16(vsubq_u16(vshrq_n_u16(mins, 8), even));
+        vst1q_s16(to, vreinterpretq_s16_u16(vshlq_n_u16(mins, 8)));
+        vst1q_s16(to + 8, vreinterpretq_s16_u16(even));
+        vst1q_s16(to + 16, odd);
+        vst1q_s16(to + 24, odd);
     }
 }
 
@@ -263,6 +295,14 @@ ALWAYS_INLINE vec_four vec_digit_dots(const uint8_t *q, size_t q_stride, const i
         sums[r] = vmlaq_s32(sums[r], dotprod_groups(q + r * q_stride + k, group, x + k, x_stride, digits),
                             vld1q_s32(scales + r * scales_stride + k / group));
     return vcvtq_f32_s32(neon_add_lanes(sums[0], sums[1], sums[2], sums[3]));
+}
+
+ALWAYS_INLINE vec_four vec_digit_dots_32(const uint8_t *q, size_t q_stride, const uint8_t *x, size_t x_stride,
+                                         unsigned digits) {
+    return vcvtq_f32_s32(neon_add_lanes(dotprod_sums(q, x, x_stride, digits, 32),
+                                        dotprod_sums(q + q_stride, x, x_stride, digits, 32),
+                                        dotprod_sums(q + 2 * q_stride, x, x_stride, digits, 32),
+                                        dotprod_sums(q + 3 * q_stride, x, x_stride, digits, 32)));
 }
 
 #endif

@@ -10,6 +10,7 @@
  *                                    byte i is the field of p[(k + i) % period] that begins at bit bits * ((k + i) /
  *                                    period), moved to begin at bit `to`, with anything in the other bits: how K-quants
  *                                    store every field
+ *   vec_pieces(p, stride, k)         bytes k to k + VEC_WEIGHTS - 1 of pieces of 32 that begin `stride` bytes apart
  *   vec_and(v, mask), vec_or(v, w)   bit by bit
  *   vec_subtract(v, n)               v - n, modulo 256
  *   vec_store(p, v)                  stores the bytes in the order of the weights
@@ -28,19 +29,23 @@
  *   vec_fours                        two of them; fours_from_halves(p, offset): of each of four rows the fp16 at `offset`,
  *                                    and those behind
  *   vec_quad                         16 bytes of each of four rows: quad_load(p, offset), quad_store(to, v), quad_or(v, w)
- *   quad_pick(v, a, b, c, d)         of each row, words of four bytes number a, b, c, d
+ *   quad_pick(v, a, b, c, d)         of each row, words of four bytes from byte a, b, c, d on
  *   quad_shift_right(v, a, b, c, d)  each byte of the first word by a bits, of the second by b, ...; what comes in from
- *                                    above may be anything
+ *                                    above may be anything. quad_shift_left alike, from below
  *   quad_and(v, a, b, c, d)          each word with its mask
+ *   quad_subtract(v, n)              each byte less n, modulo 256
  *   quad_zip_low(v, w), quad_zip_high(v, w)
  *                                    of each row, the lower or upper eight bytes of v and w, alternating
- *   quad_min_entries(v, out, stride) stores the upper eight bytes of each row, which are mins, as prepare.h's entries
+ *   quad_min_entries(v, out, stride) stores the upper eight bytes of each row, which are mins, as prepare.h's entries;
+ *                                    quad_min_entries_16 all bytes, which are mins of groups of 16 below 64
  *   VEC_LIMB_DIGITS, VEC_BYTE_DIGITS in a vocabulary that multiplies int8: the digits of base 128 of a limb (2), and of
  *                                    BYTE's activations (1). It also has
  *   vec_scales(out, eight)           eight int8 scales as int32
  *   vec_digit_dots(q, q_stride, scales, scales_stride, group, x, x_stride, digits, count)
  *                                    four rows of int8 quants times `digits` rows of digits, the uppermost first; each
  *                                    group's sum times its scale; as vec_dots, the sums exact and then made floats
+ *   vec_digit_dots_32(q, q_stride, x, x_stride, digits)
+ *                                    the same of 32 quants without a scale
  *
  * A vocabulary whose vectors are wide enough for panels has VEC_TILE_ROWS, the rows of a register tile, and instead of
  * vec_products and vec_dots:
@@ -59,8 +64,9 @@
  *   VEC_EACH_WORDS, VEC_EACH_NARROW  the words of a step, from 1 upwards; VEC_COLUMNS by each of them but 1
  *   ints_dot(sum, a, b)              adds the products of pairs of int16
  *   ints_four(a, b, c, d)            each vector's sum, made a float
+ *   ints_pieces(a, b, c, d, out)     the same of each 32 weights of a step: VEC_PIECES times four
  *   VEC_STREAMS                      the streams that meet four rows in registers: limbs of batch rows, 2 or 4
- *   quad_min_sums(v, entries)        each row's mins times the entries, summed and made floats
+ *   quad_min_sums(v, entries)        each row's mins times the entries, summed and made floats; and quad_min_sums_16
  *   vec_floats                       VEC_COLUMNS floats: floats_load, _store, _set, _multiply, _fma, _from_ints,
  *                                    _from_difference (an int32 is subtracted first), _convert(ints), _four(p): four
  *                                    floats at p, repeated
@@ -75,6 +81,8 @@
  *   ints_add_scaled(sum, q, eight, group, k)
  *                                    adds 256 times the products of quants and scales, in any order, as vec_scaled has them
  *   ints_store_halves(p, a, b, c, d) half of each vector's sum
+ *   ints_store_piece_halves(p, stride, a, b, c, d)
+ *                                    the same of each 32 weights of a step
  *   bytes_widen(from, to)            16 int8 as int32
  *
  *   VEC_UNROLL                       before a loop over a block's steps, where k must be known to the compiler
@@ -105,6 +113,12 @@ ALWAYS_INLINE vec_bytes vec_planes(const uint8_t *p, unsigned period, unsigned b
     vec_bytes v;
     for (unsigned i = 0; i < VEC_WEIGHTS; i++)
         v.at[i] = (uint8_t)(p[k % period + i] << to >> from);
+    return v;
+}
+
+ALWAYS_INLINE vec_bytes vec_pieces(const uint8_t *p, size_t stride, unsigned k) {
+    vec_bytes v;
+    memcpy(v.at, p + k / 32 * stride, VEC_WEIGHTS);
     return v;
 }
 
@@ -247,11 +261,11 @@ ALWAYS_INLINE void quad_store(int8_t to[4][16], vec_quad v) {
 }
 
 ALWAYS_INLINE vec_quad quad_pick(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
-    const unsigned words[4] = {a, b, c, d};
+    const unsigned from[4] = {a, b, c, d};
     vec_quad to;
     for (unsigned r = 0; r < 4; r++)
         for (unsigned i = 0; i < 4; i++)
-            memcpy(to.at[r] + 4 * i, v.at[r] + 4 * words[i], 4);
+            memcpy(to.at[r] + 4 * i, v.at[r] + from[i], 4);
     return to;
 }
 
@@ -260,6 +274,14 @@ ALWAYS_INLINE vec_quad quad_shift_right(vec_quad v, unsigned a, unsigned b, unsi
     for (unsigned r = 0; r < 4; r++)
         for (unsigned i = 0; i < 16; i++)
             v.at[r][i] = (uint8_t)(v.at[r][i] >> bits[i / 4]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_shift_left(vec_quad v, unsigned a, unsigned b, unsigned c, unsigned d) {
+    const unsigned bits[4] = {a, b, c, d};
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            v.at[r][i] = (uint8_t)(v.at[r][i] << bits[i / 4]);
     return v;
 }
 
@@ -275,6 +297,13 @@ ALWAYS_INLINE vec_quad quad_or(vec_quad v, vec_quad w) {
     for (unsigned r = 0; r < 4; r++)
         for (unsigned i = 0; i < 16; i++)
             v.at[r][i] = (uint8_t)(v.at[r][i] | w.at[r][i]);
+    return v;
+}
+
+ALWAYS_INLINE vec_quad quad_subtract(vec_quad v, uint8_t n) {
+    for (unsigned r = 0; r < 4; r++)
+        for (unsigned i = 0; i < 16; i++)
+            v.at[r][i] = (uint8_t)(v.at[r][i] - n);
     return v;
 }
 
@@ -299,6 +328,16 @@ ALWAYS_INLINE void quad_min_entries(vec_quad v, int16_t *to, size_t stride) {
         for (unsigned g = 0; g < 8; g++) {
             to[r * stride + g] = (int16_t)(256 * v.at[r][8 + g]);
             to[r * stride + 8 + g] = v.at[r][8 + g];
+        }
+}
+
+ALWAYS_INLINE void quad_min_entries_16(vec_quad v, int16_t *to, size_t stride) {
+    for (unsigned r = 0; r < 4; r++, to += stride)
+        for (unsigned g = 0; g < 8; g++) {
+            const uint8_t even = v.at[r][2 * g], odd = v.at[r][2 * g + 1];
+            to[g] = (int16_t)(256 * even);
+            to[8 + g] = even;
+            to[16 + g] = to[24 + g] = (int16_t)(odd - even);
         }
 }
 

@@ -3,8 +3,8 @@
  * A backend of a third party for libq8k, in plain C: libq8k-example.so. It is written against <q8k/backend.h> alone and
  * is meant to be read beside that header; "the arithmetic" below is the one that stands there.
  *
- * It has kernels for Q4_K and Q6_K, the formats that a Q4_K_M file consists of. Q5_K and Q8_K are not in its table, so
- * the library computes them with its own scalar kernels.
+ * It has kernels for Q4_K and Q6_K, the formats that a Q4_K_M file consists of. The others are not in its table, so the
+ * library computes them with its own scalar kernels.
  *
  * What is its own is the order of the prepared input: the activations of up to four batch rows lie side by side, so
  * that a weight which has been taken out of its block meets all four. With a batch of 1 it is a row like any other.

@@ -65,11 +65,12 @@ class Layout(unittest.TestCase):
 class Products(unittest.TestCase):
     def test_every_format_and_precision(self):
         matrix, activations = numbers(1, 40, 512), numbers(2, 3, 512)
-        self.assertEqual(q8k.formats(), ["q8_k", "q4_k", "q5_k", "q6_k"])
+        self.assertEqual(q8k.formats(), ["q8_k", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "q8_0"])
         for format in q8k.formats():
             weights = q8k.quantize(matrix, format)
             decoded = q8k.dequantize(weights, format)
-            self.assertLess(np.sqrt(np.mean((decoded - matrix) ** 2)), 0.1)
+            error = np.sqrt(np.mean((decoded - matrix) ** 2))
+            self.assertLess(error, {"q2_k": 0.3, "q3_k": 0.2}.get(format, 0.1))
             exact = activations.astype(np.float64) @ decoded.astype(np.float64).T
             size = np.abs(activations).astype(np.float64) @ np.abs(decoded).T
             for precision, bits in zip(PRECISIONS, (20, 10, 5)):

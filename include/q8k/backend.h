@@ -46,13 +46,13 @@
  *            hi = floor((X + 2048) / 4096), lo = X - 4096 * hi
  *     HALF   the same with 12 for 24 and 4095 for 16775167
  *     BYTE   s = max(m / 127, 2^-126), r = 1 / s, X = rint(x * r) limited to -127..127; all in float32
- * and one output is, from acc = +0 and for each span of the row in order (256 weights; in Q6_K 128), with exact
- * integer sums over the span,
+ * and one output is, from acc = +0 and for each span of the row in order (256 weights; in Q6_K 128; in Q8_0 32, each
+ * with its own d), with exact integer sums over the span,
  *     FLOAT       t = fma((float)sum(w * hi), 4096, (float)sum(w * lo))
  *     HALF, BYTE  t = (float)sum(w * X)
  *     acc = fma(t, d * s, acc)
  * where w = scale * q; then, in formats with a min term, the same once more with w replaced by the min of the
- * weight's group and d by -dmin (Q4_K, Q5_K), or by 1 and +dmin (Q8_K). d * s is a float32 product; rint rounds
+ * weight's group and d by -dmin (Q2_K, Q4_K, Q5_K), or by 1 and +dmin (Q8_K). d * s is a float32 product; rint rounds
  * to nearest, ties to even; fma rounds once. q8k.h has the formats' layouts. All these sums fit int32, whatever the
  * block holds: at most 256 * 1953 * 4095 (Q5_K) and 128 * 4096 * 4095 (Q6_K). Decoding is float32 arithmetic in the
  * order (d * scale) * q, then + (-dmin) * min or + dmin, each product exact but the last of Q6_K.

@@ -188,7 +188,45 @@ enum {
      *     high = (qh[32 * h + l] >> 2 * t) & 3
      *     weight[k] = d * scales[k // 16] * ((low | high << 4) - 32)
      */
-    Q8K_FORMAT_Q6_K = 4
+    Q8K_FORMAT_Q6_K = 4,
+    /**
+     * As Q2_K of ggml and GGUF files (type 10): 84 bytes a block, 2.625 bits per weight.
+     *
+     *     [0]   uint8 s[16]
+     *     [16]  uint8 qs[64]
+     *     [80]  half d
+     *     [82]  half dmin
+     *
+     * Weight k = 128 * h + 32 * t + l, with h = 0 or 1, t = 0 to 3, l = 0 to 31:
+     *     q = (qs[32 * h + l] >> 2 * t) & 3
+     *     weight[k] = d * (s[k // 16] & 15) * q - dmin * (s[k // 16] >> 4)
+     */
+    Q8K_FORMAT_Q2_K = 5,
+    /**
+     * As Q3_K of ggml and GGUF files (type 11): 110 bytes a block, 3.4375 bits per weight.
+     *
+     *     [0]   uint8 hmask[32]
+     *     [32]  uint8 qs[64]
+     *     [96]  uint8 s[12]
+     *     [108] half d
+     *
+     * Weight k = 128 * h + 32 * t + l as in Q2_K, of group g = k // 16:
+     *     q     = (qs[32 * h + l] >> 2 * t) & 3, and 4 more where bit 4 * h + t of hmask[l] is set
+     *     low   = the low nibble (g < 8) or the high one (g >= 8) of s[g % 8]
+     *     high  = (s[8 + g % 4] >> 2 * (g // 4)) & 3
+     *     weight[k] = d * ((low | high << 4) - 32) * (q - 4)
+     */
+    Q8K_FORMAT_Q3_K = 6,
+    /**
+     * As Q8_0 of ggml and GGUF files (type 8): 8.5 bits per weight. Its blocks have 32 weights there; eight of them are
+     * a block here, of 256 weights and 272 bytes, so a row whose columns are not a multiple of 256 cannot be taken.
+     *
+     *     [34 * p]      half d[p]                       p = 0 to 7
+     *     [34 * p + 2]  int8 q[32]
+     *
+     *     weight[32 * p + l] = d[p] * q[l]
+     */
+    Q8K_FORMAT_Q8_0 = 7
 };
 
 /** @return how many formats this release knows. */
@@ -207,7 +245,7 @@ Q8K_API const char *q8k_format_name(q8k_format format);
 Q8K_API q8k_status q8k_format_from_name(const char *name, q8k_format *format);
 
 /**
- * The format of a GGUF tensor type (12, 13, 14). Type 15 is refused with a text of its own: it is ggml's
+ * The format of a GGUF tensor type (8, 10, 11, 12, 13, 14). Type 15 is refused with a text of its own: it is ggml's
  * block_q8_K, not ours.
  * @return Q8K_ERROR_NAME if the type is none that libq8k multiplies.
  */

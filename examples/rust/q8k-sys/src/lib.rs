@@ -33,6 +33,9 @@ pub const Q8K_FORMAT_Q8_K: q8k_format = 1;
 pub const Q8K_FORMAT_Q4_K: q8k_format = 2;
 pub const Q8K_FORMAT_Q5_K: q8k_format = 3;
 pub const Q8K_FORMAT_Q6_K: q8k_format = 4;
+pub const Q8K_FORMAT_Q2_K: q8k_format = 5;
+pub const Q8K_FORMAT_Q3_K: q8k_format = 6;
+pub const Q8K_FORMAT_Q8_0: q8k_format = 7;
 
 pub type q8k_precision = u32;
 

@@ -19,17 +19,24 @@ pub enum Format {
     Q5K = sys::Q8K_FORMAT_Q5_K,
     /// As in GGUF files, 6.5625 bits per weight.
     Q6K = sys::Q8K_FORMAT_Q6_K,
+    /// As in GGUF files, 2.625 bits per weight.
+    Q2K = sys::Q8K_FORMAT_Q2_K,
+    /// As in GGUF files, 3.4375 bits per weight.
+    Q3K = sys::Q8K_FORMAT_Q3_K,
+    /// As in GGUF files, 8.5 bits per weight; a block here is eight of those there.
+    Q80 = sys::Q8K_FORMAT_Q8_0,
 }
 
 impl Format {
-    pub const ALL: [Format; 4] = [Format::Q8K, Format::Q4K, Format::Q5K, Format::Q6K];
+    pub const ALL: [Format; 7] =
+        [Format::Q8K, Format::Q4K, Format::Q5K, Format::Q6K, Format::Q2K, Format::Q3K, Format::Q80];
 
     fn from_number(number: sys::q8k_format) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|&format| format as sys::q8k_format == number);
         known.ok_or_else(|| Error::new(sys::Q8K_ERROR_FORMAT, format!("format {number}: newer than this crate")))
     }
 
-    /// The format of a GGUF tensor type (12, 13, 14).
+    /// The format of a GGUF tensor type (8, 10 to 14).
     pub fn from_gguf_type(kind: u32) -> Result<Self> {
         let mut number = 0;
         // SAFETY: writes the number.
@@ -128,7 +135,7 @@ mod tests {
         for precision in Precision::ALL {
             assert_eq!(precision.name().parse::<Precision>().unwrap(), precision);
         }
-        assert_eq!(Format::ALL.map(Format::name), ["q8_k", "q4_k", "q5_k", "q6_k"]);
+        assert_eq!(Format::ALL.map(Format::name), ["q8_k", "q4_k", "q5_k", "q6_k", "q2_k", "q3_k", "q8_0"]);
         assert_eq!(Precision::ALL.map(Precision::name), ["float", "half", "byte"]);
     }
 
