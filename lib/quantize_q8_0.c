@@ -69,6 +69,10 @@ static void quantize_part(const float *x, int exponent, uint8_t *to) {
         try_d(x, d, exponent, &best);
         try_d(x, -d, exponent, &best);
     }
+    /* Half the distance of two subnormal fp16 numbers: where it matters, d is also rounded up, to cut nothing off. */
+    double reaching = (double)absolute(largest) / -Q_MIN + power_of_two(-25 - exponent);
+    try_d(x, reaching, exponent, &best);
+    try_d(x, -reaching, exponent, &best);
     for (int r = 0; r < REFINEMENTS; r++)
         try_d(x, fit(x, best.d.value), exponent, &best);
     half_store(to + Q8_0_D, best.d);

@@ -170,9 +170,13 @@ START_TEST(rows_have_sizes) {
         ck_assert_uint_eq(q8k_row_bytes(format, SIZE_MAX), 0);
         /* No object is larger than PTRDIFF_MAX. */
         size_t most = (size_t)PTRDIFF_MAX / known[i].block_bytes;
+        if (most >= SIZE_MAX / 256)
+            most = SIZE_MAX / 256 - 1;
         ck_assert_uint_eq(q8k_row_bytes(format, most * 256), most * known[i].block_bytes);
-        ck_assert_uint_eq(q8k_row_bytes(format, (most + 1) * 256), 0);
-        ck_assert_uint_eq(q8k_row_bytes(format, SIZE_MAX / 256 * 256), 0);
+        if (known[i].block_bytes > 128)
+            ck_assert_uint_eq(q8k_row_bytes(format, (most + 1) * 256), 0);
+        if (known[i].block_bytes > 128)
+            ck_assert_uint_eq(q8k_row_bytes(format, SIZE_MAX / 256 * 256), 0);
     }
 }
 END_TEST

@@ -59,7 +59,9 @@ static bool leave_out_bool(const gguf_key *key, void *data) {
 }
 
 /* One matrix of each format and one of floats, with the sample's metadata. */
-static uint64_t write_sample(gguf_tensor tensors[5]) {
+enum { SAMPLES = 8 };
+
+static uint64_t write_sample(gguf_tensor tensors[SAMPLES]) {
     char error[GGUF_ERROR_BYTES];
     image made = image_sample(2);
     gguf source = expect_parsed(&made);
@@ -71,10 +73,11 @@ static uint64_t write_sample(gguf_tensor tensors[5]) {
     ck_assert_int_eq(asked, 15);
     gguf_add_string(&writer, "a.bool", text("now a string"));
     gguf_add_uint32(&writer, "added", 7);
+    ck_assert_uint_eq(q8k_format_count() + 1, SAMPLES);
     for (size_t i = 0; i < q8k_format_count(); i++)
         tensors[i] = matrix(q8k_format_name(q8k_format_at(i)), 3 + i, 512, q8k_format_at(i));
-    tensors[4] = matrix("floats", 2, 5, 0);
-    for (int i = 0; i < 5; i++) {
+    tensors[SAMPLES - 1] = matrix("floats", 2, 5, 0);
+    for (size_t i = 0; i < SAMPLES; i++) {
         gguf_add_tensor(&writer, &tensors[i]);
         bytes += tensors[i].bytes;
     }
@@ -86,7 +89,7 @@ static uint64_t write_sample(gguf_tensor tensors[5]) {
     return bytes;
 }
 
-static void expect_sample(const gguf_file *file, const gguf_tensor tensors[5]) {
+static void expect_sample(const gguf_file *file, const gguf_tensor tensors[SAMPLES]) {
     uint64_t from = 0;
     gguf_key key;
     ck_assert_uint_eq(file->header.version, 3);
@@ -94,9 +97,9 @@ static void expect_sample(const gguf_file *file, const gguf_tensor tensors[5]) {
     ck_assert_uint_eq(file->header.key_count, 18);
     ck_assert(gguf_find_key(&file->header, text("a.bool"), &key) && key.value.type == GGUF_STRING);
     ck_assert(gguf_find_key(&file->header, text("words"), &key) && key.value.count == 3);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < SAMPLES; i++) {
         gguf_tensor found = gguf_tensor_at(&file->header, i);
-        ck_assert(gguf_text_is(found.name, i < 4 ? q8k_format_name(q8k_format_at(i)) : "floats"));
+        ck_assert(gguf_text_is(found.name, i < SAMPLES - 1 ? q8k_format_name(q8k_format_at(i)) : "floats"));
         ck_assert(found.format == tensors[i].format && found.type == tensors[i].type);
         ck_assert(found.rows == tensors[i].rows && found.cols == tensors[i].cols && found.bytes == tensors[i].bytes);
         ck_assert_uint_eq(found.offset % 64, 0);
@@ -106,7 +109,7 @@ static void expect_sample(const gguf_file *file, const gguf_tensor tensors[5]) {
 }
 
 START_TEST(what_is_written_can_be_read) {
-    gguf_tensor tensors[5];
+    gguf_tensor tensors[SAMPLES];
     gguf_file file;
     char error[GGUF_ERROR_BYTES];
     write_sample(tensors);

@@ -199,8 +199,8 @@ static void check_product_arguments(const q8k_context *context, const void *data
     args.output = NULL;
     expect(q8k_matmul_prepared(context, &args, from, bytes, 0, 1), Q8K_ERROR_NULL, "output", "NULL", "");
     args = good;
-    args.format = 5;
-    expect(q8k_matmul_prepared(context, &args, from, bytes, 0, 1), Q8K_ERROR_FORMAT, "format", "5", "");
+    args.format = 8;
+    expect(q8k_matmul_prepared(context, &args, from, bytes, 0, 1), Q8K_ERROR_FORMAT, "format", "8", "");
     args = good;
     args.precision = 3;
     expect(q8k_matmul_prepared(context, &args, from, bytes, 0, 1), Q8K_ERROR_PRECISION, "precision", "3", "2");

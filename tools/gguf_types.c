@@ -103,7 +103,7 @@ bool gguf_set_type(gguf_tensor *tensor, uint32_t number) {
 
 bool gguf_set_format(gguf_tensor *tensor, q8k_format format) {
     size_t columns = q8k_format_block_columns(format), bytes = q8k_format_block_bytes(format);
-    if (tensor->cols % columns != 0) {
+    if (columns == 0 || tensor->cols % columns != 0) {
         return false;
     }
     if (format != Q8K_FORMAT_Q8_K) {

@@ -87,8 +87,9 @@ static void print_help(const command *self) {
     }
     if (self->options & (OPTION_FORMAT | OPTION_ONE_FORMAT)) {
         list_formats(list);
-        printf("\nFormats: %s. q8_k is libq8k's own format. It is not ggml's block_q8_K (GGUF type 15),\n"
-               "which has the same name and size but other contents: blocks of one are garbage to the other.\n",
+        printf("\nFormats: %s. q8_k is libq8k's own format.\n"
+               "It is not ggml's block_q8_K (GGUF type 15), which has the same name and size but other contents:\n"
+               "blocks of one are garbage to the other.\n",
                list);
     }
     if (self->options & (OPTION_PRECISION | OPTION_ONE_PRECISION)) {
