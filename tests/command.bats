@@ -96,7 +96,7 @@ npy() {
 }
 
 @test "wrong numbers of files are usage errors" {
-    usage_error "q8k quantize: 1 file names (limit 2: IN.npy OUT.npy)" quantize a --format q4_k
+    usage_error "q8k quantize: 1 file names (limit 2: IN.gguf|IN.npy OUT.gguf|OUT.npy)" quantize a --format q4_k
     usage_error "q8k dequantize: 3 file names (limit 2" dequantize a b c --format q4_k
     usage_error "q8k matmul: 0 file names (limit 3: WEIGHTS.npy INPUT.npy OUTPUT.npy)" matmul --format q4_k
     usage_error "q8k info: 1 file names (limit 0)" info a
@@ -207,14 +207,17 @@ product() {
     cmp <(tail -c 24 out.npy) <(head -c 24 /dev/zero)
 }
 
-@test "the output may be the input" {
+@test "the output is not the input" {
     cp "$real/projection.npy" same.npy
-    "$Q8K" quantize same.npy same.npy --format q5_k
-    "$Q8K" quantize "$real/projection.npy" other.npy --format q5_k
-    cmp same.npy other.npy
-    "$Q8K" dequantize same.npy same.npy --format q5_k
-    "$Q8K" dequantize other.npy another.npy --format q5_k
-    cmp same.npy another.npy
+    ln -s same.npy link.npy
+    ln same.npy hard.npy
+    for output in same.npy ./same.npy link.npy hard.npy; do
+        failure "q8k quantize: $output: the output is the input (limit another file)" \
+            quantize same.npy $output --format q5_k
+    done
+    cmp same.npy "$real/projection.npy"
+    "$Q8K" quantize same.npy blocks.npy --format q5_k
+    failure "q8k dequantize: blocks.npy: the output is the input" dequantize blocks.npy blocks.npy --format q5_k
 }
 
 # ---- what does not fit ----

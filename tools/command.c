@@ -1,13 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-/* Matrices in and out of the subcommands. */
+/* Matrices in and out of the subcommands, and what else they share. */
 #include "command.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "escape.h"
 
-enum { SHOWN_PATH_BYTES = 512 };
+enum { SHOWN_PATH_BYTES = 512, NAME_BYTES = 512 };
+
+bool command_threads(const command_arguments *arguments, int *threads) {
+#ifdef _OPENMP
+    int usual = omp_get_max_threads();
+    *threads = arguments->threads > 0        ? (int)arguments->threads
+               : usual > COMMAND_MAX_THREADS ? COMMAND_MAX_THREADS
+                                             : usual;
+#else
+    if (arguments->threads > 1) {
+        command_say("--threads = %zu (limit 1: this q8k was built without OpenMP)", arguments->threads);
+        return false;
+    }
+    *threads = 1;
+#endif
+    return true;
+}
+
+bool command_matches(const char *pattern, const char *name, size_t length) {
+    char text[NAME_BYTES];
+    if (length >= sizeof text) {
+        return false;
+    }
+    memcpy(text, name, length);
+    text[length] = '\0';
+    return fnmatch(pattern, text, 0) == 0;
+}
 
 bool command_read_floats(const char *path, npy_array *array) {
     char error[NPY_ERROR_BYTES], shown[SHOWN_PATH_BYTES];

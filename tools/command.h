@@ -41,13 +41,18 @@ enum {
     OPTION_QUICK = 16384,
     OPTION_GGML = 32768,
     OPTION_PLOT = 65536,
-    OPTION_MMAP = 131072
+    OPTION_MMAP = 131072,
+    OPTION_BLOCKS_FORMAT = 262144, /* needed for some files only */
+    OPTION_TENSORS = 524288,
+    OPTION_KEEP = 1048576,
+    OPTION_QUIET = 2097152,
+    OPTION_TENSOR = 4194304
 };
 
 /* The command line of a subcommand; what was not given has the value in brackets. */
 typedef struct command_arguments {
     const char *files[COMMAND_MAX_FILES];
-    q8k_format format;
+    q8k_format format;       /* [0] */
     q8k_precision precision; /* [Q8K_PRECISION_FLOAT] */
     const char *backend;     /* [NULL] */
     size_t threads;          /* [0] */
@@ -63,11 +68,16 @@ typedef struct command_arguments {
     const char *ggml;        /* [NULL] */
     const char *plot;        /* [NULL] */
     bool map;                /* [false] */
+    pattern_list tensors;    /* --tensor GLOB [none] */
+    pattern_list kept;       /* --keep GLOB [none] */
+    const char *tensor;      /* --tensor NAME [NULL] */
+    bool quiet;              /* [false] */
 } command_arguments;
 
 typedef struct command {
     const char *name;
-    const char *files;   /* what they are called in the help, separated by spaces; "" for none */
+    /* What they are called in the help, separated by spaces; "" for none. One in brackets need not be given. */
+    const char *files;
     const char *summary; /* one line */
     const char *help;    /* further lines */
     unsigned options;
@@ -87,6 +97,15 @@ __attribute__((format(printf, 1, 2))) void command_say(const char *format, ...);
 
 /* The same, and returns EXIT_FAILURE. */
 __attribute__((format(printf, 1, 2))) int command_fail(const char *format, ...);
+
+/* Says that --format is missing, and `where` it is needed unless that is NULL; returns EXIT_USAGE. */
+int command_missing_format(const char *where);
+
+/* How many threads are to compute; false, with a message, if there can be only one. */
+bool command_threads(const command_arguments *arguments, int *threads);
+
+/* Whether a pattern, as of the shell, matches a name. */
+bool command_matches(const char *pattern, const char *name, size_t length);
 
 /* Reads a matrix of float32, or fails with a message. */
 bool command_read_floats(const char *path, npy_array *array);

@@ -1,47 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-#include "command.h"
-
-#include <stdlib.h>
-
-static bool decode(q8k_format format, const npy_array *blocks, npy_array *floats) {
-    q8k_dequantize_args args = {
-        .size = sizeof args,
-        .format = format,
-        .rows = blocks->rows,
-        .cols = floats->cols,
-        .weights = blocks->data,
-        .weights_bytes = blocks->rows * blocks->cols,
-        .output = floats->data,
-    };
-    if (q8k_dequantize(NULL, &args) != Q8K_OK) {
-        command_say("%s", q8k_last_error());
-        return false;
-    }
-    return true;
-}
+#include "convert.h"
 
 static int run(const command_arguments *arguments) {
-    npy_array blocks, floats;
-    size_t cols;
-    int status = EXIT_FAILURE;
-    if (!command_read_blocks(arguments->files[0], arguments->format, &blocks, &cols)) {
-        return status;
-    }
-    if (command_make_array(&floats, NPY_FLOAT32, blocks.rows, cols)) {
-        if (decode(arguments->format, &blocks, &floats)) {
-            status = command_write(arguments->files[1], &floats);
-        }
-        npy_free(&floats);
-    }
-    npy_free(&blocks);
-    return status;
+    return convert_run(arguments, 0);
 }
 
 const command command_dequantize = {
     .name = "dequantize",
-    .files = "IN.npy OUT.npy",
-    .summary = "Turn blocks back into rows of float32 weights",
-    .help = "IN.npy holds uint8, rows x bytes of a row. OUT.npy becomes float32, rows x columns.\n",
-    .options = OPTION_FORMAT,
+    .files = "IN.gguf|IN.npy OUT.gguf|OUT.npy",
+    .summary = "Decode weights to float32",
+    .help = "Of a GGUF file, all tensors become f32 that are of f16, bf16, f64, q8_0 or a format of libq8k; the\n"
+            "others, and what --tensor and --keep leave out, are copied as they are. GLOB is a pattern as the\n"
+            "shell has them for files, and must match a tensor; several may be given.\n"
+            "A .npy file holds blocks of the format --format: uint8, rows x bytes of a row. To OUT.npy goes one\n"
+            "tensor, as float32, rows x columns.\n",
+    .options = OPTION_BLOCKS_FORMAT | OPTION_TENSORS | OPTION_KEEP | OPTION_THREADS | OPTION_QUIET,
     .run = run,
 };

@@ -48,7 +48,15 @@ typedef enum gguf_value_type {
 } gguf_value_type;
 
 /* Types of tensors that the tools name; gguf_type_get() knows all. */
-enum { GGUF_TYPE_F32 = 0, GGUF_TYPE_F16 = 1, GGUF_TYPE_GGML_Q8_K = 15, GGUF_TYPE_I8 = 24, GGUF_TYPE_BF16 = 30 };
+enum {
+    GGUF_TYPE_F32 = 0,
+    GGUF_TYPE_F16 = 1,
+    GGUF_TYPE_Q8_0 = 8,
+    GGUF_TYPE_GGML_Q8_K = 15,
+    GGUF_TYPE_I8 = 24,
+    GGUF_TYPE_F64 = 28,
+    GGUF_TYPE_BF16 = 30
+};
 
 /* A type of tensors. Rows are whole blocks. */
 typedef struct gguf_type {

@@ -94,6 +94,7 @@ bool gguf_set_type(gguf_tensor *tensor, uint32_t number) {
     tensor->dimension[0] = tensor->cols;
     tensor->row_bytes = blocks * type->block_bytes;
     tensor->bytes = tensor->row_bytes * tensor->rows;
+    /* A type's own blocks may be shorter than those that libq8k computes with. */
     if (q8k_format_from_gguf_type(number, &tensor->format) != Q8K_OK ||
         tensor->cols % q8k_format_block_columns(tensor->format) != 0) {
         tensor->format = 0;

@@ -12,9 +12,9 @@
 
 #include "command.h"
 #include "escape.h"
-#include "input.h"
+#include "weights.h"
 
-enum { SHOWN_BYTES = 4096, MAGIC_BYTES = 6 };
+enum { SHOWN_BYTES = 4096 };
 
 const char *inspect_type(uint32_t number, char buffer[INSPECT_TYPE_BYTES]) {
     const gguf_type *type = gguf_type_get(number);
@@ -127,31 +127,11 @@ static int inspect_gguf(const command_arguments *arguments) {
     return status;
 }
 
-/* Whether a file starts as those of NumPy do. What it is otherwise, is for the reader of GGUF files to say. */
-static bool starts_as_npy(const char *path, bool *is_npy) {
-    uint8_t start[MAGIC_BYTES];
-    char error[INPUT_ERROR_BYTES];
-    uint64_t length;
-    int file = input_open(path, &length, error);
-    bool good = file >= 0;
-    *is_npy = false;
-    if (good && length >= sizeof start) {
-        good = input_read(file, path, start, sizeof start, 0, error);
-        *is_npy = good && memcmp(start, "\x93NUMPY", sizeof start) == 0;
-    }
-    if (file >= 0) {
-        close(file);
-    }
-    if (!good) {
-        command_say("%s", error);
-    }
-    return good;
-}
-
 static int run(const command_arguments *arguments) {
+    char error[WEIGHTS_ERROR_BYTES];
     bool is_npy;
-    if (!starts_as_npy(arguments->files[0], &is_npy)) {
-        return EXIT_FAILURE;
+    if (!weights_starts_as_npy(arguments->files[0], &is_npy, error)) {
+        return command_fail("%s", error);
     }
     return is_npy ? inspect_npy(arguments) : inspect_gguf(arguments);
 }

@@ -3,9 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "escape.h"
 
@@ -19,23 +16,6 @@ typedef struct product {
     int threads;
     char error[512]; /* of the first part that failed; "" if none did */
 } product;
-
-static bool choose_threads(const command_arguments *arguments, product *p) {
-#ifdef _OPENMP
-    int usual = omp_get_max_threads();
-    p->threads = arguments->threads > 0        ? (int)arguments->threads
-                 : usual > COMMAND_MAX_THREADS ? COMMAND_MAX_THREADS
-                                               : usual;
-#else
-    if (arguments->threads > 1) {
-        command_say("--threads = %zu (limit 1: this q8k was built without OpenMP)", arguments->threads);
-        return false;
-    }
-    p->threads = 1;
-#endif
-    p->parts = arguments->parts > 0 ? arguments->parts : (size_t)p->threads;
-    return true;
-}
 
 static void keep_error(product *p, q8k_status status) {
     if (status == Q8K_OK) {
@@ -171,9 +151,10 @@ static int run(const command_arguments *arguments) {
     product p = {.error = ""};
     q8k_context_options options = {.size = sizeof options, .backend = arguments->backend};
     q8k_context *context;
-    if (!choose_threads(arguments, &p)) {
+    if (!command_threads(arguments, &p.threads)) {
         return EXIT_USAGE;
     }
+    p.parts = arguments->parts > 0 ? arguments->parts : (size_t)p.threads;
     if (q8k_context_create(&context, &options) != Q8K_OK) {
         return command_fail("%s", q8k_last_error());
     }

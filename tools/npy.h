@@ -42,12 +42,19 @@ bool npy_parse(const uint8_t *bytes, size_t available, size_t length, npy_header
 /* Reads the header of a file, of any shape. On failure returns false with "PATH: what is wrong" in `error`. */
 bool npy_read_header(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]);
 
+/* Opens a file whose header then was read. Returns its descriptor; or -1, with a message as above. */
+int npy_open(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]);
+
 /* A matrix in memory, row after row. A one-dimensional array counts as one row. */
 typedef struct npy_array {
     npy_type type; /* NPY_UINT8, or NPY_FLOAT32: float16 and float64 are converted when read */
     size_t rows, cols;
     void *data; /* malloc'ed; NULL if there are no elements */
 } npy_array;
+
+/* The type, rows and columns that such a matrix would have, without data. Returns false, with a message, if it has more
+ * dimensions than two, or none. */
+bool npy_shape(const npy_header *header, const char *path, npy_array *array, char error[NPY_ERROR_BYTES]);
 
 /* Reads a whole file as a matrix; it must be a regular file with one or two dimensions. On failure returns false with
  * "PATH: what is wrong" in `error`, and nothing to free.

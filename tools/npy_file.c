@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Matrices in and out of .npy files. Files are read, never mapped: one that someone cuts off meanwhile is then an
+/* Matrices out of .npy files. Files are read, never mapped: one that someone cuts off meanwhile is then an
  * error and not a signal. Elements pass through a small buffer, so that the memory needed is that of the result. */
 #define _GNU_SOURCE
 #include "npy.h"
@@ -10,13 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "decode.h"
 #include "input.h"
-#include "output.h"
 
 enum {
     CHUNK_BYTES = 65536, /* a multiple of every element's size */
-    HEAD_BYTES = NPY_MAX_PREAMBLE_BYTES + NPY_MAX_HEADER_BYTES,
-    WRITTEN_HEADER_BYTES = 128 /* enough for any two dimensions, and what NumPy writes */
+    HEAD_BYTES = NPY_MAX_PREAMBLE_BYTES + NPY_MAX_HEADER_BYTES
 };
 
 static bool refuse(char error[NPY_ERROR_BYTES], const char *path, const char *text) {
@@ -38,7 +37,7 @@ static bool read_header(int file, const char *path, size_t length, npy_header *h
     return good;
 }
 
-static bool take_shape(const npy_header *header, const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
+bool npy_shape(const npy_header *header, const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
     if (header->dimensions < 1 || header->dimensions > 2) {
         char text[64];
         snprintf(text, sizeof text, "shape = %d dimensions (limit 1 to 2)", header->dimensions);
@@ -47,27 +46,8 @@ static bool take_shape(const npy_header *header, const char *path, npy_array *ar
     array->type = header->type == NPY_UINT8 ? NPY_UINT8 : NPY_FLOAT32;
     array->rows = header->dimensions == 2 ? header->shape[0] : 1;
     array->cols = header->shape[header->dimensions - 1];
+    array->data = NULL;
     return true;
-}
-
-static float from_half(uint32_t bits) {
-    uint32_t exponent = bits >> 10 & 31, mantissa = bits & 1023;
-    float value = exponent == 0    ? ldexpf((float)mantissa, -24)
-                  : exponent == 31 ? (mantissa == 0 ? INFINITY : NAN)
-                                   : ldexpf((float)(mantissa | 1024), (int)exponent - 25);
-    return bits >> 15 ? -value : value;
-}
-
-static float from_single(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static double from_double(uint64_t bits) {
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 /* Puts one element where it belongs. Returns false if it is finite in the file and would not be in float32. */
@@ -79,13 +59,13 @@ static bool store(npy_type type, const uint8_t *bytes, void *data, size_t to) {
         ((uint8_t *)data)[to] = *bytes;
         break;
     case NPY_FLOAT16:
-        floats[to] = from_half((uint32_t)input_number(bytes, 2));
+        floats[to] = decode_half(bytes);
         break;
     case NPY_FLOAT32:
-        floats[to] = from_single((uint32_t)input_number(bytes, 4));
+        floats[to] = decode_single(bytes);
         break;
     case NPY_FLOAT64:
-        value = from_double(input_number(bytes, 8));
+        value = decode_double(bytes);
         floats[to] = (float)value;
         return !isinf(floats[to]) || isinf(value);
     }
@@ -96,7 +76,7 @@ static bool refuse_value(const uint8_t *bytes, size_t index, const npy_header *h
                          char error[NPY_ERROR_BYTES]) {
     char text[128];
     snprintf(text, sizeof text, "data[%zu] = %g at byte %zu (limit 3.4028235e+38 in float32)", index,
-             from_double(input_number(bytes, 8)), header->data_offset + index * npy_type_bytes(header->type));
+             decode_double(bytes), header->data_offset + index * npy_type_bytes(header->type));
     return refuse(error, path, text);
 }
 
@@ -122,13 +102,12 @@ static bool read_data(int file, const char *path, const npy_header *header, npy_
 
 static bool read_array(int file, const char *path, const npy_header *header, npy_array *array,
                        char error[NPY_ERROR_BYTES]) {
-    if (!take_shape(header, path, array, error)) {
+    if (!npy_shape(header, path, array, error)) {
         return false;
     }
     if (header->elements > SIZE_MAX / npy_type_bytes(array->type)) {
         return refuse(error, path, "more elements than memory can hold");
     }
-    array->data = NULL;
     if (header->elements > 0) {
         array->data = malloc(header->elements * npy_type_bytes(array->type));
         if (array->data == NULL) {
@@ -142,8 +121,7 @@ static bool read_array(int file, const char *path, const npy_header *header, npy
     return true;
 }
 
-/* Returns the descriptor of a file whose header was read, or -1. */
-static int open_array(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]) {
+int npy_open(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]) {
     uint64_t length;
     int file = input_open(path, &length, error);
     if (file < 0) {
@@ -158,7 +136,7 @@ static int open_array(const char *path, npy_header *header, char error[NPY_ERROR
 }
 
 bool npy_read_header(const char *path, npy_header *header, char error[NPY_ERROR_BYTES]) {
-    int file = open_array(path, header, error);
+    int file = npy_open(path, header, error);
     if (file >= 0) {
         close(file);
     }
@@ -168,7 +146,7 @@ bool npy_read_header(const char *path, npy_header *header, char error[NPY_ERROR_
 bool npy_read(const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
     npy_header header;
     npy_array read;
-    int file = open_array(path, &header, error);
+    int file = npy_open(path, &header, error);
     if (file < 0) {
         return false;
     }
@@ -183,53 +161,4 @@ bool npy_read(const char *path, npy_array *array, char error[NPY_ERROR_BYTES]) {
 void npy_free(npy_array *array) {
     free(array->data);
     array->data = NULL;
-}
-
-static bool write_header(output *out, const npy_array *array, char error[NPY_ERROR_BYTES]) {
-    enum { PREAMBLE_BYTES = 10 };
-    char header[WRITTEN_HEADER_BYTES + 1];
-    int used = snprintf(header, sizeof header,
-                        "%cNUMPY%c%c%c%c{'descr': '%s', 'fortran_order': False, "
-                        "'shape': (%zu, %zu), }",
-                        0x93, 1, 0, WRITTEN_HEADER_BYTES - PREAMBLE_BYTES, 0, npy_descr(array->type), array->rows,
-                        array->cols);
-    memset(header + used, ' ', (size_t)(WRITTEN_HEADER_BYTES - used));
-    header[WRITTEN_HEADER_BYTES - 1] = '\n';
-    return output_write(out, header, WRITTEN_HEADER_BYTES, error);
-}
-
-static bool write_data(output *out, const npy_array *array, char error[NPY_ERROR_BYTES]) {
-    static uint8_t chunk[CHUNK_BYTES];
-    const float *floats = array->data;
-    size_t elements = array->rows * array->cols, step = CHUNK_BYTES / sizeof *floats;
-    if (array->type == NPY_UINT8) {
-        return output_write(out, array->data, elements, error);
-    }
-    for (size_t first = 0; first < elements; first += step) {
-        size_t count = elements - first < step ? elements - first : step;
-        for (size_t i = 0; i < count; i++) {
-            uint32_t bits;
-            memcpy(&bits, floats + first + i, sizeof bits);
-            for (size_t byte = 0; byte < sizeof bits; byte++) {
-                chunk[4 * i + byte] = (uint8_t)(bits >> (8 * byte));
-            }
-        }
-        if (!output_write(out, chunk, count * sizeof *floats, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool npy_write(const char *path, const npy_array *array, char error[NPY_ERROR_BYTES]) {
-    char text[OUTPUT_ERROR_BYTES];
-    output out;
-    if (!output_open(&out, path, text)) {
-        return refuse(error, path, text);
-    }
-    if (!write_header(&out, array, text) || !write_data(&out, array, text)) {
-        output_abandon(&out);
-        return refuse(error, path, text);
-    }
-    return output_finish(&out, text) || refuse(error, path, text);
 }

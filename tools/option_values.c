@@ -67,6 +67,15 @@ bool option_numbers(const char *name, const char *text, size_t smallest, size_t 
     return true;
 }
 
+bool option_pattern(const char *name, const char *text, pattern_list *patterns) {
+    if (patterns->count == OPTION_PATTERNS_MAX) {
+        command_say("--%s is given more than %d times (limit %d)", name, OPTION_PATTERNS_MAX, OPTION_PATTERNS_MAX);
+        return false;
+    }
+    patterns->values[patterns->count++] = text;
+    return true;
+}
+
 bool option_shape(const char *name, const char *text, size_t *rows, size_t *cols) {
     char shown[SHOWN_BYTES];
     const char *times = text + strcspn(text, "xX");

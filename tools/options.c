@@ -10,13 +10,17 @@
 
 #include "escape.h"
 
-enum { OPTION_HELP = 128, OPTION_COUNT = 18, SHOWN_BYTES = 256, LIST_BYTES = 256 };
+enum { OPTION_HELP = 128, OPTION_COUNT = 23, SHOWN_BYTES = 256, LIST_BYTES = 256 };
 
 static const struct {
     unsigned bit;
     const char *name, *value, *help;
 } options[OPTION_COUNT] = {
     {OPTION_FORMAT, "format", "F", "the weight format"},
+    {OPTION_BLOCKS_FORMAT, "format", "F", "the weight format, where the files do not say it"},
+    {OPTION_TENSORS, "tensor", "GLOB", "only tensors with such names [all]"},
+    {OPTION_KEEP, "keep", "GLOB", "not tensors with such names [none]"},
+    {OPTION_TENSOR, "tensor", "TENSOR", "the tensor of a GGUF file, by its name"},
     {OPTION_PRECISION, "precision", "P", "how many bits of the activations are kept [float]"},
     {OPTION_BACKEND, "backend", "NAME", "the backend to use [Q8K_BACKEND, else the best]"},
     {OPTION_THREADS, "threads", "N", "compute on N threads [one per processor]"},
@@ -32,6 +36,7 @@ static const struct {
     {OPTION_GGML, "ggml", "DIR", "the folder of ggml's shared libraries, as a peer"},
     {OPTION_PLOT, "plot", "FILE.svg", "draw the figures too, with gnuplot"},
     {OPTION_MMAP, "mmap", NULL, "map the file instead of reading it: for one that nobody cuts off meanwhile"},
+    {OPTION_QUIET, "quiet", NULL, "tell nothing but errors"},
     {OPTION_JSON, "json", NULL, "print one JSON object"},
     {OPTION_HELP, "help", NULL, "print this help"},
 };
@@ -60,11 +65,14 @@ static void list_options(const command *self, char list[LIST_BYTES]) {
     }
 }
 
-static int count_files(const command *self) {
-    int count = *self->files != '\0';
+/* How many files there can be, and how many must be. */
+static int count_files(const command *self, int *needed) {
+    int count = *self->files != '\0', optional = 0;
     for (const char *p = self->files; *p != '\0'; p++) {
         count += *p == ' ';
+        optional += *p == '[';
     }
+    *needed = count - optional;
     return count;
 }
 
@@ -85,7 +93,7 @@ static void print_help(const command *self) {
             printf("  %-17s  %s\n", left, options[i].help);
         }
     }
-    if (self->options & (OPTION_FORMAT | OPTION_ONE_FORMAT)) {
+    if (self->options & (OPTION_FORMAT | OPTION_ONE_FORMAT | OPTION_BLOCKS_FORMAT)) {
         list_formats(list);
         printf("\nFormats: %s. q8_k is libq8k's own format.\n"
                "It is not ggml's block_q8_K (GGUF type 15), which has the same name and size but other contents:\n"
@@ -97,6 +105,13 @@ static void print_help(const command *self) {
         printf("Precisions: %s.\n", list);
     }
     printf("%s%s", *self->help ? "\n" : "", self->help);
+}
+
+int command_missing_format(const char *where) {
+    char list[LIST_BYTES];
+    list_formats(list);
+    command_say("--format is missing%s%s (limit %s)", where != NULL ? ", " : "", where != NULL ? where : "", list);
+    return EXIT_USAGE;
 }
 
 static bool wrong(const command *self, int *status) {
@@ -131,6 +146,7 @@ static bool take_option(unsigned bit, command_arguments *arguments) {
     switch (bit) {
     case OPTION_FORMAT:
     case OPTION_ONE_FORMAT:
+    case OPTION_BLOCKS_FORMAT:
         return take_format(&arguments->format);
     case OPTION_ONE_PRECISION:
         arguments->one_precision = true;
@@ -175,6 +191,16 @@ static bool take_option(unsigned bit, command_arguments *arguments) {
     case OPTION_MMAP:
         arguments->map = true;
         return true;
+    case OPTION_TENSORS:
+        return option_pattern("tensor", optarg, &arguments->tensors);
+    case OPTION_KEEP:
+        return option_pattern("keep", optarg, &arguments->kept);
+    case OPTION_TENSOR:
+        arguments->tensor = optarg;
+        return true;
+    case OPTION_QUIET:
+        arguments->quiet = true;
+        return true;
     case OPTION_PLOT:
         arguments->plot = optarg;
         return true;
@@ -200,12 +226,12 @@ static void say_unknown(const command *self, int returned, char **argv) {
 }
 
 static bool take_files(const command *self, int argc, char **argv, command_arguments *arguments) {
-    int wanted = count_files(self), given = argc - optind;
-    if (given != wanted) {
+    int needed, wanted = count_files(self, &needed), given = argc - optind;
+    if (given < needed || given > wanted) {
         command_say("%d file names (limit %d%s%s)", given, wanted, wanted > 0 ? ": " : "", self->files);
         return false;
     }
-    for (int i = 0; i < wanted; i++) {
+    for (int i = 0; i < given; i++) {
         arguments->files[i] = argv[optind + i];
     }
     return true;
@@ -240,9 +266,7 @@ bool command_parse(const command *self, int argc, char **argv, command_arguments
         return wrong(self, status);
     }
     if ((self->options & OPTION_FORMAT) && arguments->format == 0) {
-        char list[LIST_BYTES];
-        list_formats(list);
-        command_say("--format is missing (limit %s)", list);
+        command_missing_format(NULL);
         return wrong(self, status);
     }
     return true;

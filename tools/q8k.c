@@ -40,7 +40,7 @@ int command_fail(const char *format, ...) {
 
 static void print_help(FILE *to) {
     fputs("usage: q8k SUBCOMMAND [ARGUMENT]...\n"
-          "float32 activations times K-quantized weights, on .npy files; and a look into GGUF files.\n\n",
+          "float32 activations times K-quantized weights, and the GGUF and .npy files that hold them.\n\n",
           to);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(to, "  %-12s  %s\n", commands[i]->name, commands[i]->summary);

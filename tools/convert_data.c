@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* The data of one tensor. It is read, decoded and quantized in pieces, which threads take in turn; a round of pieces is
+ * written when all of it is there. Rows of blocks have no gaps, so pieces need not be rows, which can be of any length;
+ * and since each block is quantized by itself, the threads make no difference. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "convert.h"
+#include "decode.h"
+
+/* Pieces of a round for each thread: so many that waiting for the slowest one costs little. */
+enum { ROUND_PIECES = 8, COPY_BYTES = 1 << 18, TEXT_BYTES = 512 };
+
+/* One thread's. */
+typedef struct bench {
+    float floats[WEIGHTS_PIECE];
+    uint8_t scratch[WEIGHTS_PIECE_BYTES];
+} bench;
+
+typedef struct round_of_work {
+    const conversion *c;
+    const conversion_step *step;
+    bench *benches;
+    uint8_t *out;
+    size_t piece_bytes; /* of a whole one, as written */
+    uint64_t first;     /* weights */
+    size_t count;       /* weights */
+    /* The first piece that failed, if any: which one does not depend on the threads. */
+    size_t failed;
+    char error[WEIGHTS_ERROR_BYTES];
+} round_of_work;
+
+/* Weights, of whole blocks, as they are written. */
+static size_t written_bytes(const gguf_tensor *to, size_t count) {
+    return to->format != 0 ? q8k_row_bytes(to->format, count) : count * sizeof(float);
+}
+
+/* Says which value the library refused: it counts from the piece's beginning. What it says of the value alone, behind
+ * its own place, holds here too. */
+static void name_value(const round_of_work *r, uint64_t first, const float *floats, size_t count,
+                       char error[WEIGHTS_ERROR_BYTES]) {
+    char name[WEIGHTS_NAME_BYTES], text[TEXT_BYTES + WEIGHTS_NAME_BYTES];
+    uint64_t cols = r->step->from.cols;
+    size_t columns = q8k_format_block_columns(r->step->to.format);
+    float *one = calloc(columns, sizeof *one);
+    uint8_t *block = malloc(q8k_format_block_bytes(r->step->to.format));
+    snprintf(text, sizeof text, "%s", q8k_last_error());
+    for (size_t i = 0; one != NULL && block != NULL && i < count; i++) {
+        one[0] = floats[i];
+        q8k_quantize_args args = {
+            .size = sizeof args,
+            .format = r->step->to.format,
+            .rows = 1,
+            .cols = columns,
+            .input = one,
+            .weights = block,
+            .weights_bytes = q8k_format_block_bytes(r->step->to.format),
+        };
+        if (q8k_quantize(&args) != Q8K_OK) {
+            const char *limit = strstr(q8k_last_error(), ": ");
+            snprintf(text, sizeof text, "%s%s%.9g at row %" PRIu64 ", column %" PRIu64 "%.200s",
+                     r->c->in.is_npy ? "data" : weights_name(&r->step->from, name), " = ", (double)floats[i],
+                     (first + i) / cols, (first + i) % cols, limit != NULL ? limit : "");
+            break;
+        }
+    }
+    snprintf(error, WEIGHTS_ERROR_BYTES, "%s: %s", r->c->in.path, text);
+    free(one);
+    free(block);
+}
+
+static bool quantize_piece(const round_of_work *r, uint64_t first, const float *floats, size_t count, uint8_t *to,
+                           char error[WEIGHTS_ERROR_BYTES]) {
+    size_t columns = q8k_format_block_columns(r->step->to.format);
+    q8k_quantize_args args = {
+        .size = sizeof args,
+        .format = r->step->to.format,
+        .rows = count / columns,
+        .cols = columns,
+        .input = floats,
+        .weights = to,
+        .weights_bytes = written_bytes(&r->step->to, count),
+    };
+    if (q8k_quantize(&args) == Q8K_OK) {
+        return true;
+    }
+    name_value(r, first, floats, count, error);
+    return false;
+}
+
+static bool make_piece(const round_of_work *r, size_t piece, bench *b, char error[WEIGHTS_ERROR_BYTES]) {
+    size_t before = piece * WEIGHTS_PIECE, left = r->count - before;
+    size_t count = left < WEIGHTS_PIECE ? left : WEIGHTS_PIECE;
+    uint8_t *to = r->out + piece * r->piece_bytes;
+    if (!weights_read(&r->c->in, &r->step->from, r->first + before, count, b->floats, b->scratch, error)) {
+        return false;
+    }
+    if (r->step->to.format != 0) {
+        return quantize_piece(r, r->first + before, b->floats, count, to, error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        decode_put_single(to + i * sizeof(float), b->floats[i]);
+    }
+    return true;
+}
+
+static void make_round(round_of_work *r) {
+    size_t pieces = (r->count + WEIGHTS_PIECE - 1) / WEIGHTS_PIECE;
+    r->failed = pieces;
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(r->c->threads) schedule(dynamic)
+#endif
+    for (size_t piece = 0; piece < pieces; piece++) {
+        char error[WEIGHTS_ERROR_BYTES];
+#ifdef _OPENMP
+        bench *own = &r->benches[omp_get_thread_num()];
+#else
+        bench *own = r->benches;
+#endif
+        if (!make_piece(r, piece, own, error)) {
+#ifdef _OPENMP
+#pragma omp critical
+#endif
+            if (piece < r->failed) {
+                r->failed = piece;
+                memcpy(r->error, error, sizeof error);
+            }
+        }
+    }
+    if (r->failed == pieces) {
+        r->error[0] = '\0';
+    }
+}
+
+static bool fail(conversion *c, const char *error) {
+    progress_clear(&c->progress);
+    command_say("%s", error);
+    return false;
+}
+
+bool convert_put(conversion_output *out, const void *bytes, size_t count, char error[WEIGHTS_ERROR_BYTES]) {
+    return out->is_npy ? npy_put_bytes(&out->npy, bytes, count, error) : gguf_write(&out->gguf, bytes, count, error);
+}
+
+static bool convert_rounds(conversion *c, round_of_work *r, conversion_output *out) {
+    char name[WEIGHTS_NAME_BYTES];
+    const gguf_tensor *from = &r->step->from;
+    uint64_t weights = from->rows * from->cols;
+    size_t most = (size_t)c->threads * ROUND_PIECES * WEIGHTS_PIECE;
+    for (r->first = 0; r->first < weights; r->first += r->count) {
+        r->count = weights - r->first < most ? (size_t)(weights - r->first) : most;
+        make_round(r);
+        if (r->error[0] != '\0' || !convert_put(out, r->out, written_bytes(&r->step->to, r->count), r->error)) {
+            return fail(c, r->error);
+        }
+        progress_step(&c->progress, (uint64_t)((double)from->bytes * ((double)r->count / (double)weights)),
+                      weights_name(from, name));
+    }
+    return true;
+}
+
+static bool convert_tensor(conversion *c, const conversion_step *step, conversion_output *out) {
+    round_of_work r = {.c = c, .step = step, .piece_bytes = written_bytes(&step->to, WEIGHTS_PIECE)};
+    r.benches = malloc((size_t)c->threads * sizeof *r.benches);
+    r.out = malloc((size_t)c->threads * ROUND_PIECES * r.piece_bytes);
+    bool good = r.benches != NULL && r.out != NULL ? convert_rounds(c, &r, out)
+                                                   : fail(c, "no memory for the rows that threads work on");
+    free(r.benches);
+    free(r.out);
+    return good;
+}
+
+static bool copy_tensor(conversion *c, const conversion_step *step, conversion_output *out) {
+    char error[WEIGHTS_ERROR_BYTES], name[WEIGHTS_NAME_BYTES];
+    uint8_t *bytes = malloc(COPY_BYTES);
+    if (bytes == NULL) {
+        return fail(c, "no memory for copying");
+    }
+    bool good = true;
+    for (uint64_t first = 0; good && first < step->from.bytes; first += COPY_BYTES) {
+        uint64_t left = step->from.bytes - first;
+        size_t count = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        good = weights_bytes(&c->in, &step->from, first, count, bytes, error) && convert_put(out, bytes, count, error);
+        progress_step(&c->progress, count, weights_name(&step->from, name));
+    }
+    free(bytes);
+    return good || fail(c, error);
+}
+
+bool convert_data(conversion *c, const conversion_step *step, conversion_output *out) {
+    return step->converts ? convert_tensor(c, step, out) : copy_tensor(c, step, out);
+}

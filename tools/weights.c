@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "weights.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "decode.h"
+#include "escape.h"
+#include "input.h"
+
+enum { MAGIC_BYTES = 6 };
+
+/* ---- .npy ---- */
+
+static uint32_t type_of(npy_type type) {
+    static const uint32_t types[] = {
+        [NPY_UINT8] = GGUF_TYPE_I8,
+        [NPY_FLOAT16] = GGUF_TYPE_F16,
+        [NPY_FLOAT32] = GGUF_TYPE_F32,
+        [NPY_FLOAT64] = GGUF_TYPE_F64,
+    };
+    return types[type];
+}
+
+/* A file's name without folder and extension. */
+static gguf_text name_of(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    size_t length = strlen(name);
+    return (gguf_text){name, length > 4 && strcmp(name + length - 4, ".npy") == 0 ? length - 4 : length};
+}
+
+/* What GGUF does not have, no rows or no columns, is no obstacle here. */
+static bool describe(weights_file *file, const npy_header *header, char error[WEIGHTS_ERROR_BYTES]) {
+    uint32_t type = file->array.data != NULL && header->type != NPY_UINT8 ? GGUF_TYPE_F32 : type_of(header->type);
+    file->tensor = (gguf_tensor){
+        .name = name_of(file->path),
+        .dimensions = 2,
+        .dimension = {file->array.cols, file->array.rows, 1, 1},
+        .rows = file->array.rows,
+        .cols = file->array.cols,
+        .offset = header->data_offset,
+    };
+    return gguf_set_type(&file->tensor, type) ||
+           input_refuse(file->path, "shape = more bytes than can be counted", error);
+}
+
+static bool open_npy(weights_file *file, char error[WEIGHTS_ERROR_BYTES]) {
+    npy_header header;
+    file->is_npy = true;
+    file->file = npy_open(file->path, &header, error);
+    if (file->file < 0) {
+        return false;
+    }
+    /* An array that lies the other way round is turned in memory; one row or column lies in any way. */
+    bool good = npy_shape(&header, file->path, &file->array, error);
+    if (good && header.fortran_order && file->array.rows > 1 && file->array.cols > 1) {
+        good = npy_read(file->path, &file->array, error);
+    }
+    if (good && !describe(file, &header, error)) {
+        npy_free(&file->array);
+        good = false;
+    }
+    if (!good) {
+        close(file->file);
+    }
+    return good;
+}
+
+bool weights_take_blocks(weights_file *file, q8k_format format, char error[WEIGHTS_ERROR_BYTES]) {
+    char text[160];
+    gguf_tensor *tensor = &file->tensor;
+    size_t block_bytes = q8k_format_block_bytes(format), block_columns = q8k_format_block_columns(format);
+    if (tensor->type != GGUF_TYPE_I8) {
+        snprintf(text, sizeof text, "descr = a float type (limit '%s': %s blocks are bytes)", npy_descr(NPY_UINT8),
+                 q8k_format_name(format));
+        return input_refuse(file->path, text, error);
+    }
+    if (tensor->cols % block_bytes != 0) {
+        snprintf(text, sizeof text, "row bytes = %" PRIu64 " (limit a multiple of %zu, the bytes of a %s block)",
+                 tensor->cols, block_bytes, q8k_format_name(format));
+        return input_refuse(file->path, text, error);
+    }
+    gguf_tensor blocks = *tensor;
+    blocks.cols = tensor->cols / block_bytes * block_columns;
+    if (!gguf_set_format(&blocks, format)) {
+        snprintf(text, sizeof text, "row bytes = %" PRIu64 " (limit fewer)", tensor->cols);
+        return input_refuse(file->path, text, error);
+    }
+    *tensor = blocks;
+    return true;
+}
+
+/* ---- either ---- */
+
+bool weights_starts_as_npy(const char *path, bool *is_npy, char error[WEIGHTS_ERROR_BYTES]) {
+    uint8_t start[MAGIC_BYTES];
+    uint64_t length;
+    int file = input_open(path, &length, error);
+    bool good = file >= 0;
+    *is_npy = false;
+    if (good && length >= sizeof start) {
+        good = input_read(file, path, start, sizeof start, 0, error);
+        *is_npy = good && memcmp(start, "\x93NUMPY", sizeof start) == 0;
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    return good;
+}
+
+static bool ends_as_npy(const char *path) {
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, ".npy") == 0;
+}
+
+bool weights_open(weights_file *file, const char *path, char error[WEIGHTS_ERROR_BYTES]) {
+    weights_file opened = {.path = path};
+    bool is_npy;
+    if (!weights_starts_as_npy(path, &is_npy, error)) {
+        return false;
+    }
+    /* A file that is neither is measured by what its name promises. */
+    if (is_npy || ends_as_npy(path) ? !open_npy(&opened, error) : !gguf_open(&opened.gguf, path, false, error)) {
+        return false;
+    }
+    *file = opened;
+    return true;
+}
+
+void weights_close(weights_file *file) {
+    if (file->is_npy) {
+        npy_free(&file->array);
+        close(file->file);
+    } else {
+        gguf_close(&file->gguf);
+    }
+}
+
+size_t weights_count(const weights_file *file) {
+    return file->is_npy ? 1 : file->gguf.header.tensor_count;
+}
+
+gguf_tensor weights_at(const weights_file *file, size_t index) {
+    return file->is_npy ? file->tensor : gguf_tensor_at(&file->gguf.header, index);
+}
+
+bool weights_find(const weights_file *file, gguf_text name, gguf_tensor *tensor) {
+    if (!file->is_npy) {
+        return gguf_find_tensor(&file->gguf.header, name, tensor);
+    }
+    *tensor = file->tensor;
+    return name.length == tensor->name.length && memcmp(name.bytes, tensor->name.bytes, name.length) == 0;
+}
+
+bool weights_known(const gguf_tensor *tensor) {
+    return decode_knows(tensor->type, tensor->format);
+}
+
+const char *weights_kind(const gguf_tensor *tensor) {
+    const char *format = q8k_format_name(tensor->format);
+    const gguf_type *type = gguf_type_get(tensor->type);
+    return format != NULL ? format : type != NULL ? type->name : "unknown";
+}
+
+const char *weights_name(const gguf_tensor *tensor, char buffer[WEIGHTS_NAME_BYTES]) {
+    return escape_text(buffer, WEIGHTS_NAME_BYTES, tensor->name.bytes, tensor->name.length);
+}
+
+bool weights_bytes(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count, void *to,
+                   char error[WEIGHTS_ERROR_BYTES]) {
+    if (!file->is_npy) {
+        return gguf_read(&file->gguf, tensor->offset + first, count, to, error);
+    }
+    if (file->array.data == NULL) {
+        return input_read(file->file, file->path, to, count, tensor->offset + first, error);
+    }
+    memcpy(to, (const uint8_t *)file->array.data + first, count);
+    return true;
+}
+
+static bool refuse_value(const weights_file *file, const gguf_tensor *tensor, uint64_t index, const uint8_t *bytes,
+                         char error[WEIGHTS_ERROR_BYTES]) {
+    char text[WEIGHTS_NAME_BYTES + 160], name[WEIGHTS_NAME_BYTES];
+    snprintf(text, sizeof text, "%s[%" PRIu64 "] = %g at byte %" PRIu64 " (limit 3.4028235e+38 in float32)",
+             file->is_npy ? "data" : weights_name(tensor, name), index, decode_double(bytes),
+             tensor->offset + index * sizeof(double));
+    return input_refuse(file->path, text, error);
+}
+
+bool weights_read(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count, float *to,
+                  uint8_t *scratch, char error[WEIGHTS_ERROR_BYTES]) {
+    /* A tensor that is in memory has been decoded, if it has not got blocks. */
+    if (file->is_npy && file->array.data != NULL && tensor->format == 0) {
+        memcpy(to, (const float *)file->array.data + first, count * sizeof *to);
+        return true;
+    }
+    bool own = tensor->format == Q8K_FORMAT_Q8_K;
+    const gguf_type *type = gguf_type_get(tensor->type);
+    size_t columns = own ? q8k_format_block_columns(tensor->format) : type->block_columns;
+    size_t bytes = own ? q8k_format_block_bytes(tensor->format) : type->block_bytes, wrong;
+    if (!weights_bytes(file, tensor, first / columns * bytes, count / columns * bytes, scratch, error)) {
+        return false;
+    }
+    if (decode_weights(tensor->type, tensor->format, scratch, count, to, &wrong)) {
+        return true;
+    }
+    return wrong < count ? refuse_value(file, tensor, first + wrong, scratch + sizeof(double) * wrong, error)
+                         : input_refuse(file->path, q8k_last_error(), error);
+}
