@@ -98,7 +98,7 @@ npy() {
 @test "wrong numbers of files are usage errors" {
     usage_error "q8k quantize: 1 file names (limit 2: IN.gguf|IN.npy OUT.gguf|OUT.npy)" quantize a --format q4_k
     usage_error "q8k dequantize: 3 file names (limit 2" dequantize a b c --format q4_k
-    usage_error "q8k matmul: 0 file names (limit 3: WEIGHTS.npy INPUT.npy OUTPUT.npy)" matmul --format q4_k
+    usage_error "q8k matmul: 0 file names (limit 3: WEIGHTS.gguf|WEIGHTS.npy INPUT.npy OUTPUT.npy)" matmul --format q4_k
     usage_error "q8k info: 1 file names (limit 0)" info a
 }
 

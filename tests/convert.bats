@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# q8k quantize and q8k dequantize on GGUF files. What becomes of a matrix is what becomes of it in a .npy file, which
+# q8k quantize, dequantize and matmul on GGUF files. What becomes of a matrix is what becomes of it in a .npy file, which
 # command.bats holds against the vectors. Needs: Q8K (the command), Q8K_TEST_DATA (this folder).
 
 bats_require_minimum_version 1.5.0
@@ -364,4 +364,73 @@ TEXT
     "$Q8K" quantize "$real" wanted.npy --format q5_k --quiet
     cmp wanted.npy last.npy
     [ "$(stat -c %s long.npy)" -eq $((128 + 1048576 * 144)) ]
+}
+
+@test "a tensor is multiplied as the same matrix in a .npy file" {
+    local in=$Q8K_TEST_DATA/real/tokens.npy
+    make_model
+    { first_fields 1 0; tensor w 0 0 256 768; } >one.gguf
+    pad one.gguf 32 0
+    tail -c +129 "$real" >>one.gguf
+    for format in q4_k q8_k; do
+        "$Q8K" quantize one.gguf $format.gguf --format $format --quiet
+        for precision in float byte; do
+            "$Q8K" matmul "$real" "$in" wanted.npy --format $format --precision $precision
+            # The only tensor needs no name; numbers are quantized first; the format may be said if it is true.
+            "$Q8K" matmul $format.gguf "$in" out.npy --precision $precision
+            cmp wanted.npy out.npy
+            "$Q8K" matmul $format.gguf "$in" out.npy --tensor w --format $format --precision $precision --parts 5
+            cmp wanted.npy out.npy
+            "$Q8K" matmul one.gguf "$in" out.npy --format $format --precision $precision --threads 1
+            cmp wanted.npy out.npy
+        done
+    done
+    # q8_0 and others too, of tensors with more dimensions the rows of all matrices.
+    for name in blk.0.attn_v.weight blk.0.exps.weight; do
+        "$Q8K" dequantize model.gguf floats.npy --tensor $name --quiet
+        "$Q8K" matmul floats.npy "$in" wanted.npy --format q5_k
+        "$Q8K" matmul model.gguf "$in" out.npy --tensor $name --format q5_k
+        cmp wanted.npy out.npy
+    done
+}
+
+@test "rows are multiplied in steps" {
+    # 6.6 MB of blocks, which are more than are read at once.
+    { first_fields 1 0; tensor w 0 0 256 46080; } >large.gguf
+    pad large.gguf 32 0
+    for _ in {1..60}; do tail -c +129 "$real"; done >>large.gguf
+    "$Q8K" matmul large.gguf "$Q8K_TEST_DATA/real/tokens.npy" out.npy --format q4_k --precision byte
+    "$Q8K" matmul "$real" "$Q8K_TEST_DATA/real/tokens.npy" one.npy --format q4_k --precision byte
+    # The first and the last row of outputs, 60 times the same.
+    tail -c +129 one.npy | head -c 3072 >wanted
+    tail -c 3072 one.npy >wanted-last
+    [ "$(stat -c %s out.npy)" -eq $((128 + 32 * 46080 * 4)) ]
+    cmp <(tail -c +129 out.npy | head -c 3072) wanted
+    cmp <(tail -c +129 out.npy | head -c $((4 * 46080)) | tail -c 3072) wanted
+    cmp <(tail -c 3072 out.npy) wanted-last
+    cmp <(tail -c $((20 * 3072)) out.npy | head -c 3072) wanted-last
+}
+
+@test "what cannot be multiplied is told" {
+    local in=$Q8K_TEST_DATA/real/tokens.npy
+    make_model
+    failure "--tensor = 'no' (limit the name of a tensor of model.gguf)" matmul model.gguf "$in" out.npy --tensor no
+    failure "model.gguf: output.weight: --format = 'q4_k' (limit 'q6_k', which it has)" \
+        matmul model.gguf "$in" out.npy --tensor output.weight --format q4_k
+    failure "model.gguf: ids: type = i32 (limit a format of libq8k; numbers with --format)" \
+        matmul model.gguf "$in" out.npy --tensor ids --format q4_k
+    failure "model.gguf: blk.0.attn_q.weight: type = bf16 (limit" \
+        matmul model.gguf "$in" out.npy --tensor blk.0.attn_q.weight
+    failure "model.gguf: columns = 96 (limit a multiple of 256)" \
+        matmul model.gguf "$in" out.npy --tensor odd.weight --format q4_k
+    failure "tokens.npy: columns = 256 (limit 512, the columns of model.gguf)" \
+        matmul model.gguf "$in" out.npy --tensor token_embd.weight --format q4_k
+    run -2 --separate-stderr "$Q8K" matmul model.gguf "$in" out.npy
+    # shellcheck disable=SC2154
+    [[ $stderr == *"--tensor is missing (limit the name of one of the 9 tensors of model.gguf)" ]]
+    run -2 --separate-stderr "$Q8K" matmul "$real" "$in" out.npy
+    [[ $stderr == *"--format is missing, for a .npy file (limit "* ]]
+    run -2 --separate-stderr "$Q8K" matmul "$real" "$in" out.npy --tensor w --format q4_k
+    [[ $stderr == *"--tensor = 'w' (limit none: "*" holds one matrix)" ]]
+    [ ! -e out.npy ]
 }

@@ -110,18 +110,8 @@ bool command_matches(const char *pattern, const char *name, size_t length);
 /* Reads a matrix of float32, or fails with a message. */
 bool command_read_floats(const char *path, npy_array *array);
 
-/* Reads a matrix of blocks: uint8, with rows of whole blocks. *cols receives the number of weights in a row. */
-bool command_read_blocks(const char *path, q8k_format format, npy_array *array, size_t *cols);
-
-/* Whether the rows of an array are whole blocks of its format, whose columns *cols then are; else says what they are.
- */
-bool command_check_blocks(const char *path, q8k_format format, const npy_array *array, size_t *cols);
-
 /* Makes room for rows x cols elements of a type (uint8 or float32), or fails with a message. */
 bool command_make_array(npy_array *array, npy_type type, size_t rows, size_t cols);
-
-/* Quantizes a matrix of float32 from the file `path`, or fails with a message. */
-bool command_quantize_array(const char *path, q8k_format format, const npy_array *floats, npy_array *blocks);
 
 /* Writes a matrix and returns the exit status. */
 int command_write(const char *path, const npy_array *array);

@@ -2,9 +2,6 @@
 /* The data of one tensor. It is read, decoded and quantized in pieces, which threads take in turn; a round of pieces is
  * written when all of it is there. Rows of blocks have no gaps, so pieces need not be rows, which can be of any length;
  * and since each block is quantized by itself, the threads make no difference. */
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef _OPENMP
@@ -15,18 +12,12 @@
 #include "decode.h"
 
 /* Pieces of a round for each thread: so many that waiting for the slowest one costs little. */
-enum { ROUND_PIECES = 8, COPY_BYTES = 1 << 18, TEXT_BYTES = 512 };
-
-/* One thread's. */
-typedef struct bench {
-    float floats[WEIGHTS_PIECE];
-    uint8_t scratch[WEIGHTS_PIECE_BYTES];
-} bench;
+enum { ROUND_PIECES = 8, COPY_BYTES = 1 << 18 };
 
 typedef struct round_of_work {
     const conversion *c;
     const conversion_step *step;
-    bench *benches;
+    weights_scratch *scratches; /* one for each thread */
     uint8_t *out;
     size_t piece_bytes; /* of a whole one, as written */
     uint64_t first;     /* weights */
@@ -41,71 +32,20 @@ static size_t written_bytes(const gguf_tensor *to, size_t count) {
     return to->format != 0 ? q8k_row_bytes(to->format, count) : count * sizeof(float);
 }
 
-/* Says which value the library refused: it counts from the piece's beginning. What it says of the value alone, behind
- * its own place, holds here too. */
-static void name_value(const round_of_work *r, uint64_t first, const float *floats, size_t count,
+static bool make_piece(const round_of_work *r, size_t piece, weights_scratch *scratch,
                        char error[WEIGHTS_ERROR_BYTES]) {
-    char name[WEIGHTS_NAME_BYTES], text[TEXT_BYTES + WEIGHTS_NAME_BYTES];
-    uint64_t cols = r->step->from.cols;
-    size_t columns = q8k_format_block_columns(r->step->to.format);
-    float *one = calloc(columns, sizeof *one);
-    uint8_t *block = malloc(q8k_format_block_bytes(r->step->to.format));
-    snprintf(text, sizeof text, "%s", q8k_last_error());
-    for (size_t i = 0; one != NULL && block != NULL && i < count; i++) {
-        one[0] = floats[i];
-        q8k_quantize_args args = {
-            .size = sizeof args,
-            .format = r->step->to.format,
-            .rows = 1,
-            .cols = columns,
-            .input = one,
-            .weights = block,
-            .weights_bytes = q8k_format_block_bytes(r->step->to.format),
-        };
-        if (q8k_quantize(&args) != Q8K_OK) {
-            const char *limit = strstr(q8k_last_error(), ": ");
-            snprintf(text, sizeof text, "%s%s%.9g at row %" PRIu64 ", column %" PRIu64 "%.200s",
-                     r->c->in.is_npy ? "data" : weights_name(&r->step->from, name), " = ", (double)floats[i],
-                     (first + i) / cols, (first + i) % cols, limit != NULL ? limit : "");
-            break;
-        }
-    }
-    snprintf(error, WEIGHTS_ERROR_BYTES, "%s: %s", r->c->in.path, text);
-    free(one);
-    free(block);
-}
-
-static bool quantize_piece(const round_of_work *r, uint64_t first, const float *floats, size_t count, uint8_t *to,
-                           char error[WEIGHTS_ERROR_BYTES]) {
-    size_t columns = q8k_format_block_columns(r->step->to.format);
-    q8k_quantize_args args = {
-        .size = sizeof args,
-        .format = r->step->to.format,
-        .rows = count / columns,
-        .cols = columns,
-        .input = floats,
-        .weights = to,
-        .weights_bytes = written_bytes(&r->step->to, count),
-    };
-    if (q8k_quantize(&args) == Q8K_OK) {
-        return true;
-    }
-    name_value(r, first, floats, count, error);
-    return false;
-}
-
-static bool make_piece(const round_of_work *r, size_t piece, bench *b, char error[WEIGHTS_ERROR_BYTES]) {
+    const gguf_tensor *from = &r->step->from;
     size_t before = piece * WEIGHTS_PIECE, left = r->count - before;
     size_t count = left < WEIGHTS_PIECE ? left : WEIGHTS_PIECE;
     uint8_t *to = r->out + piece * r->piece_bytes;
-    if (!weights_read(&r->c->in, &r->step->from, r->first + before, count, b->floats, b->scratch, error)) {
+    if (r->step->to.format != 0) {
+        return weights_quantize(&r->c->in, from, r->step->to.format, r->first + before, count, to, scratch, error);
+    }
+    if (!weights_read(&r->c->in, from, r->first + before, count, scratch, error)) {
         return false;
     }
-    if (r->step->to.format != 0) {
-        return quantize_piece(r, r->first + before, b->floats, count, to, error);
-    }
     for (size_t i = 0; i < count; i++) {
-        decode_put_single(to + i * sizeof(float), b->floats[i]);
+        decode_put_single(to + i * sizeof(float), scratch->floats[i]);
     }
     return true;
 }
@@ -119,9 +59,9 @@ static void make_round(round_of_work *r) {
     for (size_t piece = 0; piece < pieces; piece++) {
         char error[WEIGHTS_ERROR_BYTES];
 #ifdef _OPENMP
-        bench *own = &r->benches[omp_get_thread_num()];
+        weights_scratch *own = &r->scratches[omp_get_thread_num()];
 #else
-        bench *own = r->benches;
+        weights_scratch *own = r->scratches;
 #endif
         if (!make_piece(r, piece, own, error)) {
 #ifdef _OPENMP
@@ -167,11 +107,11 @@ static bool convert_rounds(conversion *c, round_of_work *r, conversion_output *o
 
 static bool convert_tensor(conversion *c, const conversion_step *step, conversion_output *out) {
     round_of_work r = {.c = c, .step = step, .piece_bytes = written_bytes(&step->to, WEIGHTS_PIECE)};
-    r.benches = malloc((size_t)c->threads * sizeof *r.benches);
+    r.scratches = malloc((size_t)c->threads * sizeof *r.scratches);
     r.out = malloc((size_t)c->threads * ROUND_PIECES * r.piece_bytes);
-    bool good = r.benches != NULL && r.out != NULL ? convert_rounds(c, &r, out)
-                                                   : fail(c, "no memory for the rows that threads work on");
-    free(r.benches);
+    bool good = r.scratches != NULL && r.out != NULL ? convert_rounds(c, &r, out)
+                                                     : fail(c, "no memory for the rows that threads work on");
+    free(r.scratches);
     free(r.out);
     return good;
 }

@@ -11,7 +11,7 @@
 #include "escape.h"
 #include "input.h"
 
-enum { MAGIC_BYTES = 6 };
+enum { MAGIC_BYTES = 6, LARGEST_BLOCK = 256 };
 
 /* ---- .npy ---- */
 
@@ -190,8 +190,9 @@ static bool refuse_value(const weights_file *file, const gguf_tensor *tensor, ui
     return input_refuse(file->path, text, error);
 }
 
-bool weights_read(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count, float *to,
-                  uint8_t *scratch, char error[WEIGHTS_ERROR_BYTES]) {
+bool weights_read(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count,
+                  weights_scratch *scratch, char error[WEIGHTS_ERROR_BYTES]) {
+    float *to = scratch->floats;
     /* A tensor that is in memory has been decoded, if it has not got blocks. */
     if (file->is_npy && file->array.data != NULL && tensor->format == 0) {
         memcpy(to, (const float *)file->array.data + first, count * sizeof *to);
@@ -201,12 +202,66 @@ bool weights_read(const weights_file *file, const gguf_tensor *tensor, uint64_t 
     const gguf_type *type = gguf_type_get(tensor->type);
     size_t columns = own ? q8k_format_block_columns(tensor->format) : type->block_columns;
     size_t bytes = own ? q8k_format_block_bytes(tensor->format) : type->block_bytes, wrong;
-    if (!weights_bytes(file, tensor, first / columns * bytes, count / columns * bytes, scratch, error)) {
+    if (!weights_bytes(file, tensor, first / columns * bytes, count / columns * bytes, scratch->bytes, error)) {
         return false;
     }
-    if (decode_weights(tensor->type, tensor->format, scratch, count, to, &wrong)) {
+    if (decode_weights(tensor->type, tensor->format, scratch->bytes, count, to, &wrong)) {
         return true;
     }
-    return wrong < count ? refuse_value(file, tensor, first + wrong, scratch + sizeof(double) * wrong, error)
+    return wrong < count ? refuse_value(file, tensor, first + wrong, scratch->bytes + sizeof(double) * wrong, error)
                          : input_refuse(file->path, q8k_last_error(), error);
+}
+
+/* Whether one value by itself can be quantized; else the library's last error is about it. */
+static bool holds(q8k_format format, float value, float *block, uint8_t *blocks) {
+    q8k_quantize_args args = {
+        .size = sizeof args,
+        .format = format,
+        .rows = 1,
+        .cols = q8k_format_block_columns(format),
+        .input = block,
+        .weights = blocks,
+        .weights_bytes = q8k_format_block_bytes(format),
+    };
+    memset(block, 0, args.cols * sizeof *block);
+    block[0] = value;
+    return q8k_quantize(&args) == Q8K_OK;
+}
+
+/* The library counts rows and columns from the piece's beginning: the value is looked for, and what the library has to say
+ * behind its place is said of the real one. The buffer holds blocks of more than one block. */
+static bool refuse_weight(const weights_file *file, const gguf_tensor *tensor, q8k_format format, uint64_t first,
+                          size_t count, uint8_t *blocks, const float *floats, char error[WEIGHTS_ERROR_BYTES]) {
+    char name[WEIGHTS_NAME_BYTES], text[WEIGHTS_NAME_BYTES + 320];
+    float block[LARGEST_BLOCK];
+    snprintf(text, sizeof text, "%.300s", q8k_last_error());
+    for (size_t i = 0; q8k_format_block_columns(format) <= LARGEST_BLOCK && i < count; i++) {
+        if (!holds(format, floats[i], block, blocks)) {
+            const char *limit = strstr(q8k_last_error(), ": ");
+            snprintf(text, sizeof text, "%s = %.9g at row %" PRIu64 ", column %" PRIu64 "%.200s",
+                     file->is_npy ? "data" : weights_name(tensor, name), (double)floats[i], (first + i) / tensor->cols,
+                     (first + i) % tensor->cols, limit != NULL ? limit : "");
+            break;
+        }
+    }
+    return input_refuse(file->path, text, error);
+}
+
+bool weights_quantize(const weights_file *file, const gguf_tensor *tensor, q8k_format format, uint64_t first,
+                      size_t count, uint8_t *to, weights_scratch *scratch, char error[WEIGHTS_ERROR_BYTES]) {
+    size_t columns = q8k_format_block_columns(format);
+    if (!weights_read(file, tensor, first, count, scratch, error)) {
+        return false;
+    }
+    q8k_quantize_args args = {
+        .size = sizeof args,
+        .format = format,
+        .rows = count / columns,
+        .cols = columns,
+        .input = scratch->floats,
+        .weights = to,
+        .weights_bytes = q8k_row_bytes(format, count),
+    };
+    return q8k_quantize(&args) == Q8K_OK ||
+           refuse_weight(file, tensor, format, first, count, to, scratch->floats, error);
 }

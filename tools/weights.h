@@ -8,9 +8,7 @@
 #include "npy.h"
 
 enum {
-    /* How many weights to take at a time: whole blocks of every type. What weights_read() may need beside them. */
-    WEIGHTS_PIECE = 16384,
-    WEIGHTS_PIECE_BYTES = 8 * WEIGHTS_PIECE,
+    WEIGHTS_PIECE = 16384, /* the most weights to take at a time: whole blocks of every type */
     WEIGHTS_NAME_BYTES = 4 * GGUF_MAX_NAME_BYTES + 1,
     WEIGHTS_ERROR_BYTES = GGUF_ERROR_BYTES
 };
@@ -57,9 +55,19 @@ const char *weights_name(const gguf_tensor *tensor, char buffer[WEIGHTS_NAME_BYT
 bool weights_bytes(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count, void *to,
                    char error[WEIGHTS_ERROR_BYTES]);
 
-/* `count` weights, at most WEIGHTS_PIECE, from the weight `first` on, a multiple of WEIGHTS_PIECE, as float32. The weights
- * are counted through all rows, which have no gaps. `scratch` holds WEIGHTS_PIECE_BYTES. */
-bool weights_read(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count, float *to,
-                  uint8_t *scratch, char error[WEIGHTS_ERROR_BYTES]);
+/* What one thread needs for the two below. */
+typedef struct weights_scratch {
+    float floats[WEIGHTS_PIECE];
+    uint8_t bytes[8 * WEIGHTS_PIECE];
+} weights_scratch;
+
+/* `count` weights, at most WEIGHTS_PIECE, from the weight `first` on, to scratch->floats. Weights are counted through all
+ * rows, which have no gaps; both numbers are whole blocks. */
+bool weights_read(const weights_file *file, const gguf_tensor *tensor, uint64_t first, size_t count,
+                  weights_scratch *scratch, char error[WEIGHTS_ERROR_BYTES]);
+
+/* The same as blocks of a format, to `to`. The message names the weight that the format does not hold. */
+bool weights_quantize(const weights_file *file, const gguf_tensor *tensor, q8k_format format, uint64_t first,
+                      size_t count, uint8_t *to, weights_scratch *scratch, char error[WEIGHTS_ERROR_BYTES]);
 
 #endif
