@@ -5,15 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify_file.h"
 #include "verify_run.h"
 
-/* The backends that this machine can run. */
-typedef struct backends {
-    size_t count;
-    q8k_context **contexts;
-} backends;
-
-static bool add_backend(backends *all, const char *name) {
+static bool add_backend(verify_backends *all, const char *name) {
     q8k_context_options options = {.size = sizeof options, .backend = name};
     q8k_context *context;
     if (q8k_context_create(&context, &options) != Q8K_OK) {
@@ -31,7 +26,7 @@ static bool add_backend(backends *all, const char *name) {
     return true;
 }
 
-static void free_backends(backends *all) {
+static void free_backends(verify_backends *all) {
     for (size_t i = 0; i < all->count; i++) {
         q8k_context_destroy(all->contexts[i]);
     }
@@ -39,7 +34,7 @@ static void free_backends(backends *all) {
 }
 
 /* Every backend of the list that works; what does not is told, and why. */
-static bool find_backends(backends *all) {
+static bool find_backends(verify_backends *all) {
     q8k_backend_list *list;
     if (q8k_backend_list_create(&list, NULL) != Q8K_OK) {
         command_say("%s", q8k_last_error());
@@ -84,7 +79,7 @@ static bool report(const q8k_context *context, q8k_format format, const char *pr
     return tally->first[0] == '\0';
 }
 
-static bool verify_format_decode(const backends *all, q8k_format format, const verify_case cases[VERIFY_KINDS]) {
+static bool verify_format_decode(const verify_backends *all, q8k_format format, const verify_case cases[VERIFY_KINDS]) {
     bool good = true;
     for (size_t i = 0; i < all->count; i++) {
         verify_tally tally = {.values = 0};
@@ -100,7 +95,7 @@ static bool verify_format_decode(const backends *all, q8k_format format, const v
     return good;
 }
 
-static bool verify_precision(const backends *all, q8k_format format, q8k_precision precision,
+static bool verify_precision(const verify_backends *all, q8k_format format, q8k_precision precision,
                              verify_case cases[VERIFY_KINDS]) {
     bool good = true;
     const char *name = q8k_precision_name(precision);
@@ -121,7 +116,7 @@ static bool verify_precision(const backends *all, q8k_format format, q8k_precisi
     return good;
 }
 
-static bool verify_format(const backends *all, q8k_format format, uint64_t seed) {
+static bool verify_format(const verify_backends *all, q8k_format format, uint64_t seed) {
     verify_case cases[VERIFY_KINDS];
     bool made = true;
     for (int kind = 0; kind < VERIFY_KINDS; kind++) {
@@ -142,7 +137,7 @@ static bool verify_format(const backends *all, q8k_format format, uint64_t seed)
     return good;
 }
 
-static bool verify_all(const backends *all, uint64_t seed) {
+static bool verify_all(const verify_backends *all, uint64_t seed) {
     bool good = true;
     printf("libq8k %s, seed %llu\n\n", q8k_version(), (unsigned long long)seed);
     printf("%-12s  %-6s  %-9s  %8s  %-9s  %9s  %9s  %6s  %7s\n", "backend", "format", "precision", "values", "bits",
@@ -160,7 +155,11 @@ static bool verify_all(const backends *all, uint64_t seed) {
 }
 
 static int run(const command_arguments *arguments) {
-    backends all = {0, NULL};
+    if (arguments->files[0] == NULL && arguments->tensors.count > 0) {
+        command_say("--tensor is given without FILE.gguf");
+        return EXIT_USAGE;
+    }
+    verify_backends all = {0, NULL};
     q8k_context *context;
     q8k_context_options options = {.size = sizeof options, .backend = arguments->backend};
     /* A backend that is asked for by name and cannot be had is an error, by the environment too. */
@@ -169,18 +168,22 @@ static int run(const command_arguments *arguments) {
     }
     q8k_context_destroy(context);
     bool good = arguments->backend != NULL ? add_backend(&all, arguments->backend) : find_backends(&all);
-    good = good && verify_all(&all, arguments->seed);
+    const char *path = arguments->files[0];
+    good = good && (path != NULL ? verify_file(&all, arguments) : verify_all(&all, arguments->seed));
     free_backends(&all);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 const command command_verify = {
     .name = "verify",
-    .files = "",
+    .files = "[FILE.gguf]",
     .summary = "Hold every backend of this machine to what the library promises",
-    .help = "Without --backend, every backend that this machine can run is tested, in every format and precision:\n"
-            "its bits against the definition of the arithmetic, its error against the exact product. Exit status 1\n"
-            "if a promise is broken; the first case of each is told on standard error.\n",
-    .options = OPTION_BACKEND | OPTION_SEED,
+    .help =
+        "Without a file, made-up weights are multiplied; of a file, every tensor that libq8k multiplies and --tensor\n"
+        "does not leave out, by random activations. Without --backend, every backend that this machine can run\n"
+        "is tested, in every format and precision: its bits against the definition of the arithmetic, its error\n"
+        "against the exact product. Exit status 1 if a promise is broken; the first case of each is told on\n"
+        "standard error.\n",
+    .options = OPTION_BACKEND | OPTION_SEED | OPTION_TENSORS,
     .run = run,
 };

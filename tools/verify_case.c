@@ -20,8 +20,8 @@ static uint64_t draw(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-/* Nearly normal with mean 0 and variance 1: the sum of twelve uniform numbers. */
-static float draw_normal(uint64_t *state) {
+/* The sum of twelve uniform numbers. */
+float verify_normal(uint64_t *state) {
     double sum = -6;
     for (int i = 0; i < 12; i++) {
         sum += ldexp((double)(draw(state) >> 11), -53);
@@ -85,13 +85,13 @@ static float extreme_activation(size_t b, size_t k, uint64_t *state) {
     case 3:
         return k / 8 % 2 ? 1.0F : -1.0F;
     case 4:
-        return k % BLOCK == 77 ? 30000.0F : draw_normal(state);
+        return k % BLOCK == 77 ? 30000.0F : verify_normal(state);
     case 5:
         return k % BLOCK == 255 ? -0x1.ffep-1F : ((float)(k % 4095) + 0.5F) * 0x1p-12F;
     case 6:
         return k % BLOCK < 128 ? 0x1.ffdffep-1F : -0x1.001p-12F;
     default:
-        return draw_normal(state) * 1e-20F;
+        return verify_normal(state) * 1e-20F;
     }
 }
 
@@ -99,21 +99,21 @@ static float special_activation(size_t b, size_t k, uint64_t *state) {
     bool first = k % BLOCK == 3 * b, second_block = k / BLOCK == 1;
     switch (b % 8) {
     case 0:
-        return first && second_block ? NAN : draw_normal(state);
+        return first && second_block ? NAN : verify_normal(state);
     case 1:
-        return first && second_block ? INFINITY : draw_normal(state);
+        return first && second_block ? INFINITY : verify_normal(state);
     case 2:
-        return first ? -INFINITY : draw_normal(state);
+        return first ? -INFINITY : verify_normal(state);
     case 3:
-        return second_block ? 0.0F : draw_normal(state);
+        return second_block ? 0.0F : verify_normal(state);
     case 4:
-        return k % 2 ? FLT_MAX : draw_normal(state);
+        return k % 2 ? FLT_MAX : verify_normal(state);
     case 5:
-        return draw_normal(state) * 0x1p-133F;
+        return verify_normal(state) * 0x1p-133F;
     case 6:
         return -0.0F;
     default:
-        return k % 3 ? 0x1p-149F : draw_normal(state);
+        return k % 3 ? 0x1p-149F : verify_normal(state);
     }
 }
 
@@ -124,7 +124,7 @@ static float make_activation(verify_kind kind, size_t b, size_t k, uint64_t *sta
     case VERIFY_SPECIAL:
         return special_activation(b, k, state);
     default:
-        return draw_normal(state);
+        return verify_normal(state);
     }
 }
 

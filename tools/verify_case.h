@@ -32,6 +32,9 @@ typedef struct verify_case {
 
 const char *verify_kind_name(verify_kind kind);
 
+/* A random number, nearly normal with mean 0 and variance 1. */
+float verify_normal(uint64_t *state);
+
 /* Returns false if there is no memory; verify_case_free() is to be called in any case. */
 bool verify_case_make(verify_case *c, verify_kind kind, q8k_format format, uint64_t seed);
 
