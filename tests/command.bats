@@ -43,7 +43,7 @@ npy() {
 
 @test "--help and --version succeed and print on standard output" {
     run -0 --separate-stderr "$Q8K" --help
-    for name in info inspect quantize dequantize matmul verify bench; do
+    for name in info inspect quantize dequantize matmul verify compare bench; do
         [[ $output == *"  $name "* ]]
     done
     run -0 --separate-stderr "$Q8K" --version
@@ -51,7 +51,7 @@ npy() {
 }
 
 @test "every subcommand has help" {
-    for name in info inspect quantize dequantize matmul verify bench; do
+    for name in info inspect quantize dequantize matmul verify compare bench; do
         run -0 --separate-stderr "$Q8K" "$name" --help
         [[ ${lines[0]} == "usage: q8k $name"* ]]
         [[ $output == *--help* ]]
@@ -61,7 +61,7 @@ npy() {
 }
 
 @test "help tells q8_k from ggml's block_q8_K wherever a format is chosen" {
-    for name in quantize dequantize matmul bench; do
+    for name in quantize dequantize matmul compare bench; do
         run -0 "$Q8K" "$name" --help
         [[ $output == *"not ggml's block_q8_K"* ]]
     done
@@ -69,7 +69,7 @@ npy() {
 
 @test "no subcommand and a wrong one are usage errors" {
     usage_error "usage: q8k SUBCOMMAND"
-    usage_error "q8k: subcommand = 'inspekt' (limit info, inspect, quantize, dequantize, matmul, verify, bench)" inspekt
+    usage_error "q8k: subcommand = 'inspekt' (limit info, inspect, quantize, dequantize, matmul, verify, compare, bench)" inspekt
     usage_error "subcommand = 'a\\x1b[31m'" $'a\033[31m'
     usage_error "subcommand = ''" ""
 }

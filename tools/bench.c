@@ -10,6 +10,8 @@
 #include <omp.h>
 #endif
 
+#include "plot.h"
+
 enum { SHAPE = 4096, QUICK_SHAPE = 2048, ROUNDS = 7, QUICK_ROUNDS = 5 };
 
 static const double window = 0.02, quick_window = 0.008, quick_seconds = 30;
@@ -167,7 +169,7 @@ static int run(const command_arguments *arguments) {
         }
     }
 #endif
-    if (arguments->plot != NULL && !bench_plot_ready(arguments->plot)) {
+    if (arguments->plot != NULL && !plot_ready(arguments->plot)) {
         return EXIT_FAILURE;
     }
     if (q8k_context_create(&context, &options) != Q8K_OK) {

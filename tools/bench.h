@@ -154,9 +154,6 @@ bool bench_check_peers(bench_tasks *tasks, bench_data *data);
 
 /* ------------------------------------------------------------------------------------------------- the report --- */
 
-/* Whether a picture could be drawn and written to that file; else says what is wrong. */
-bool bench_plot_ready(const char *path);
-
 /* Prints the report, then draws the picture if one is wanted. Returns an exit status. */
 int bench_report(const bench_tasks *tasks, const bench_plan *plan, const bench_data *data);
 

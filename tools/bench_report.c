@@ -203,7 +203,7 @@ int bench_report(const bench_tasks *tasks, const bench_plan *plan, const bench_d
     } else {
         print_report(report);
     }
-    bool good = plan->plot == NULL || bench_plot(report, plan->plot);
+    bool good = plan->plot == NULL || plot_draw(plan->plot, bench_chart, report);
     json_decref(report);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

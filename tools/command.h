@@ -86,7 +86,7 @@ typedef struct command {
 } command;
 
 extern const command command_info, command_inspect, command_quantize, command_dequantize, command_matmul,
-    command_verify, command_bench;
+    command_verify, command_compare, command_bench;
 
 /* Reads the command line from argv[1] on. Returns true if the subcommand is to run; else *status is the exit status:
  * help was asked for, or the line is wrong and that has been said. */

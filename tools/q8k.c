@@ -12,7 +12,7 @@
 #include "escape.h"
 
 static const command *const commands[] = {&command_info,   &command_inspect, &command_quantize, &command_dequantize,
-                                          &command_matmul, &command_verify,  &command_bench};
+                                          &command_matmul, &command_verify,  &command_compare, &command_bench};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static const char *running = "";
@@ -63,7 +63,7 @@ static int run_command(const char *name, int argc, char **argv) {
         }
     }
     char shown[256];
-    command_say("subcommand = '%s' (limit info, inspect, quantize, dequantize, matmul, verify, bench)",
+    command_say("subcommand = '%s' (limit info, inspect, quantize, dequantize, matmul, verify, compare, bench)",
                 escape_text(shown, sizeof shown, name, strlen(name)));
     fputs("Try 'q8k --help'.\n", stderr);
     return EXIT_USAGE;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* q8k bench --plot: the picture, from the report to the file. */
+/* --plot: a picture, from the report to the file. */
 #define _GNU_SOURCE
-#include "bench.h"
+#include "plot.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench_report.h"
+#include "command.h"
 #include "escape.h"
 #include "gnuplot.h"
 #include "output.h"
@@ -21,7 +21,7 @@ static bool refuse(const char *path, const char *error) {
     return false;
 }
 
-bool bench_plot_ready(const char *path) {
+bool plot_ready(const char *path) {
     char error[OUTPUT_ERROR_BYTES];
     output out;
     if (!output_open(&out, path, error)) {
@@ -44,7 +44,7 @@ static bool write_file(const char *path, const char *bytes, size_t count) {
     return output_finish(&out, error) || refuse(path, error);
 }
 
-bool bench_plot(const json_t *report, const char *path) {
+bool plot_draw(const char *path, void (*chart)(FILE *script, const json_t *report), const json_t *report) {
     char *picture;
     size_t bytes;
     FILE *script = tmpfile();
@@ -52,7 +52,7 @@ bool bench_plot(const json_t *report, const char *path) {
         command_say("--plot: no temporary file: %s", strerror(errno));
         return false;
     }
-    bench_chart(script, report);
+    chart(script, report);
     /* The file is not opened before the picture is there: gnuplot's name for it is a pipe. */
     bool good = gnuplot_run(script, &picture, &bytes);
     fclose(script);
