@@ -239,6 +239,23 @@ TEXT
     [ ! -e none.npy ] && [ ! -e none.gguf ]
 }
 
+@test "single numbers, and tensors whose data is in another order" {
+    { first_fields 3 0; tensor scalar 0 1024; tensor w 0 0 256 1; tensor half 1 1056; } >model.gguf
+    pad model.gguf 32 0
+    { weights 0 256; number 4 0x40490fdb; head -c 28 /dev/zero; number 2 0x4248; } >>model.gguf
+    "$Q8K" quantize model.gguf out.gguf --format q8_k 2>err
+    grep -qE '^scalar +scalar +f32, copied: scalar$' err
+    [ "$(field scalar dimensions)$(field half dimensions)" = '[][]' ]
+    "$Q8K" inspect out.gguf | grep -qE '^half +- +f16 +scalar +2 '
+    cmp <(data scalar) <(number 4 0x40490fdb)
+    cmp <(data half) <(number 2 0x4248)
+    # They follow one another now.
+    [ "$(field scalar offset)" -lt "$(field w offset)" ] && [ "$(field w offset)" -lt "$(field half offset)" ]
+    "$Q8K" dequantize model.gguf out.gguf --quiet
+    [ "$(field half type)$(field half dimensions)" = '"f32"[]' ]
+    cmp <(data half) <(number 4 0x40490000)
+}
+
 @test "threads change nothing" {
     make_model
     "$Q8K" quantize model.gguf one.gguf --format q6_k --quiet --threads 1

@@ -166,12 +166,26 @@ static void expect_refused_tensor(const uint64_t *dimension, uint32_t type, uint
 
 #define DIMENSIONS(...) ((const uint64_t[]){__VA_ARGS__, 0})
 
+/* Without dimensions it is one number, of a type that has numbers. */
+START_TEST(no_dimensions) {
+    image made = one_tensor("t", DIMENSIONS(0), GGUF_TYPE_F32, 0, 4);
+    gguf parsed = expect_parsed(&made);
+    gguf_tensor tensor = gguf_tensor_at(&parsed, 0);
+    ck_assert(tensor.dimensions == 0 && tensor.dimension[0] == 1 && tensor.rows == 1 && tensor.cols == 1);
+    ck_assert(tensor.bytes == 4 && tensor.offset == parsed.data_offset && tensor.format == 0);
+    gguf_free(&parsed);
+    image_free(&made);
+    expect_refused_image(one_tensor("t", DIMENSIONS(0), GGUF_TYPE_F32, 0, 3),
+                         "tensor[0].offset = 0 at byte 41 (limit 3");
+    expect_refused_image(one_tensor("t", DIMENSIONS(0), 12, 0, 144), "tensor[0].dimension[0] = 1 at byte 37 (limit a");
+}
+END_TEST
+
 START_TEST(dimensions) {
-    expect_refused_tensor((const uint64_t[]){0}, 0, 0, "tensor[0].dimensions = 0 at byte 33 (limit 1 to 4)");
-    expect_refused_tensor(DIMENSIONS(1, 1, 1, 1, 1), 0, 0, "tensor[0].dimensions = 5 at byte 33 (limit 1 to 4)");
+    expect_refused_tensor(DIMENSIONS(1, 1, 1, 1, 1), 0, 0, "tensor[0].dimensions = 5 at byte 33 (limit 0 to 4)");
     image made = one_tensor("t", DIMENSIONS(4, 4), 0, 0, 4096);
     memset(made.bytes + 33, 0xff, 4);
-    expect_refused_image(made, "tensor[0].dimensions = 4294967295 at byte 33 (limit 1 to 4)");
+    expect_refused_image(made, "tensor[0].dimensions = 4294967295 at byte 33 (limit 0 to 4)");
     made = one_tensor("t", DIMENSIONS(4, 4), 0, 0, 4096);
     memset(made.bytes + 45, 0, 8);
     expect_refused_image(made, "tensor[0].dimension[1] = 0 at byte 45 (limit 1 to 2305843009213693951)");
@@ -499,6 +513,7 @@ TCase *tcase_gguf_hostile(void) {
     tcase_add_test(tcase, alignments);
     tcase_add_test(tcase, names_that_are_there_twice);
     tcase_add_test(tcase, dimensions);
+    tcase_add_test(tcase, no_dimensions);
     tcase_add_test(tcase, columns_of_part_of_a_block);
     tcase_add_test(tcase, tensor_names);
     tcase_add_test(tcase, offsets);

@@ -72,8 +72,7 @@ static bool can_quantize(conversion_step *step, q8k_format format) {
         return false;
     }
     if (from->dimensions < 2) {
-        snprintf(step->reason, sizeof step->reason, "%s",
-                 from->dimensions == 1 ? "one-dimensional" : "a single number");
+        snprintf(step->reason, sizeof step->reason, "%s", from->dimensions == 1 ? "one-dimensional" : "scalar");
         return false;
     }
     if (!gguf_set_format(&step->to, format)) {
@@ -101,7 +100,7 @@ conversion_step convert_plan(const conversion *c, size_t index) {
 
 static const char *shape_of(const gguf_tensor *tensor, char buffer[SHAPE_BYTES]) {
     size_t used = 0;
-    buffer[0] = '\0';
+    snprintf(buffer, SHAPE_BYTES, "scalar");
     for (int i = tensor->dimensions - 1; i >= 0; i--) {
         used += (size_t)snprintf(buffer + used, SHAPE_BYTES - used, "%" PRIu64 "%s",
                                  i > 0 ? tensor->dimension[i] : tensor->cols, i > 0 ? "x" : "");

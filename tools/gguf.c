@@ -190,14 +190,15 @@ static bool take_key(walk *w) {
                                   : take_values(w, type, 1));
 }
 
-/* Dimensions are what ggml computes with as int64, and so is their product. */
+/* Dimensions are what ggml computes with as int64, and so is their product. Without any, a tensor is a single number, as
+ * writers in Python make them. */
 static bool take_dimensions(walk *w) {
     uint64_t count, dimension, product = 1;
     if (!take(w, 4, "dimensions", &count)) {
         return false;
     }
-    if (count < 1 || count > GGUF_MAX_DIMENSIONS) {
-        return refuse(w, "dimensions", "%" PRIu64 " at byte %zu (limit 1 to %d)", count, w->position - 4,
+    if (count > GGUF_MAX_DIMENSIONS) {
+        return refuse(w, "dimensions", "%" PRIu64 " at byte %zu (limit 0 to %d)", count, w->position - 4,
                       GGUF_MAX_DIMENSIONS);
     }
     for (unsigned i = 0; i < count; i++) {

@@ -22,7 +22,7 @@
 
 enum {
     GGUF_MAX_DIMENSIONS = 4,
-    GGUF_MAX_NAME_BYTES = 64,     /* of a tensor */
+    GGUF_MAX_NAME_BYTES = 64,     /* of a tensor; ggml reads one less */
     GGUF_MAX_KEY_BYTES = 65535,   /* of metadata */
     GGUF_MAX_ALIGNMENT = 1 << 21, /* as large as pages get that a file could be mapped in */
     GGUF_DEFAULT_ALIGNMENT = 32,
@@ -109,8 +109,8 @@ typedef struct gguf_key {
 /* A tensor. */
 typedef struct gguf_tensor {
     gguf_text name;
-    uint32_t type; /* as stored: GGUF_TYPE_I8 for Q8_K */
-    int dimensions;
+    uint32_t type;                           /* as stored: GGUF_TYPE_I8 for Q8_K */
+    int dimensions;                          /* 0 for a single number */
     uint64_t dimension[GGUF_MAX_DIMENSIONS]; /* as stored, the columns first; 1 beyond `dimensions` */
     q8k_format format;                       /* what libq8k multiplies it as; 0 for nothing */
     uint64_t rows, cols; /* as a matrix of weights: what follows the first dimension counts as rows */

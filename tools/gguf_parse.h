@@ -9,9 +9,9 @@
 enum {
     GGUF_VALUE_TYPES = 13,
     /* The fewest bytes of a key with its value: length, one character, type, one byte; and of a tensor: length, one
-     * character, number of dimensions, one of them, type, offset. */
+     * character, number of dimensions, type, offset. */
     GGUF_LEAST_KEY_BYTES = 14,
-    GGUF_LEAST_TENSOR_BYTES = 33,
+    GGUF_LEAST_TENSOR_BYTES = 25,
     GGUF_SHOWN_TEXT = 48,
     GGUF_SHOWN_BYTES = 4 * GGUF_SHOWN_TEXT + 1,
     /* Of "q8k.tensor.", a name, ".format" and a NUL. */

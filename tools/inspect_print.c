@@ -151,6 +151,7 @@ static const row titles = {"tensor", "format", "type", "shape", "bytes", "offset
 /* The columns last, as in the shapes that other subcommands take and NumPy prints. */
 static void put_shape(char out[SHAPE_BYTES], const gguf_tensor *tensor) {
     size_t used = 0;
+    snprintf(out, SHAPE_BYTES, "scalar");
     for (int i = tensor->dimensions - 1; i >= 0; i--) {
         used += (size_t)snprintf(out + used, SHAPE_BYTES - used, "%" PRIu64 "%s",
                                  i > 0 ? tensor->dimension[i] : tensor->cols, i > 0 ? "x" : "");

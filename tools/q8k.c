@@ -12,7 +12,7 @@
 #include "escape.h"
 
 static const command *const commands[] = {&command_info,   &command_inspect, &command_quantize, &command_dequantize,
-                                          &command_matmul, &command_verify,  &command_compare, &command_bench};
+                                          &command_matmul, &command_verify,  &command_compare,  &command_bench};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static const char *running = "";
