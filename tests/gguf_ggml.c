@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GGUF files against ggml, which defined them: what it writes is read, what is read is written again, and that ggml
- * reads. See usage below. Its functions are found by name; its structs are passed on as pointers, but for two that are
- * parameters and have never changed.
+ * reads; then the same with the command, if Q8K names it. See usage below.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ggml.h"
 #include "tools/gguf.h"
 
 static const char usage[] =
@@ -40,125 +38,7 @@ static const struct {
     {"bytes", 24, 0},
 };
 
-typedef struct context_parameters {
-    size_t bytes;
-    void *memory;
-    bool no_alloc;
-} context_parameters;
-
-typedef struct file_parameters {
-    bool no_alloc;
-    void **context; /* receives the tensors with their data */
-} file_parameters;
-
-static struct {
-    const char *(*type_name)(int type);
-    int64_t (*blck_size)(int type);
-    size_t (*type_size)(int type);
-    void *(*init)(context_parameters parameters);
-    void (*free)(void *context);
-    void *(*new_tensor_2d)(void *context, int type, int64_t cols, int64_t rows);
-    void *(*set_name)(void *tensor, const char *name);
-    void *(*get_data)(const void *tensor);
-    void *(*get_tensor)(void *context, const char *name);
-    size_t (*nbytes)(const void *tensor);
-    void *(*init_empty)(void);
-    void *(*init_from_file)(const char *path, file_parameters parameters);
-    void (*file_free)(void *file);
-    void (*set_val_str)(void *file, const char *key, const char *value);
-    void (*set_val_u32)(void *file, const char *key, uint32_t value);
-    void (*set_val_i64)(void *file, const char *key, int64_t value);
-    void (*set_val_f32)(void *file, const char *key, float value);
-    void (*set_val_bool)(void *file, const char *key, bool value);
-    void (*set_arr_str)(void *file, const char *key, const char **values, size_t count);
-    void (*set_arr_data)(void *file, const char *key, int type, const void *values, size_t count);
-    void (*add_tensor)(void *file, const void *tensor);
-    bool (*write_to_file)(const void *file, const char *path, bool only_metadata);
-    int64_t (*get_n_kv)(const void *file);
-    int64_t (*get_n_tensors)(const void *file);
-    int64_t (*find_key)(const void *file, const char *key);
-    int64_t (*find_tensor)(const void *file, const char *name);
-    uint32_t (*get_val_u32)(const void *file, int64_t key);
-    const char *(*get_val_str)(const void *file, int64_t key);
-    size_t (*get_arr_n)(const void *file, int64_t key);
-    const char *(*get_arr_str)(const void *file, int64_t key, size_t index);
-    size_t (*get_alignment)(const void *file);
-    size_t (*get_data_offset)(const void *file);
-    size_t (*get_tensor_offset)(const void *file, int64_t tensor);
-    int (*get_tensor_type)(const void *file, int64_t tensor);
-} ggml;
-
-static const struct {
-    const char *name;
-    void *function;
-} functions[] = {
-    {"ggml_type_name", &ggml.type_name},
-    {"ggml_blck_size", &ggml.blck_size},
-    {"ggml_type_size", &ggml.type_size},
-    {"ggml_init", &ggml.init},
-    {"ggml_free", &ggml.free},
-    {"ggml_new_tensor_2d", &ggml.new_tensor_2d},
-    {"ggml_set_name", &ggml.set_name},
-    {"ggml_get_data", &ggml.get_data},
-    {"ggml_get_tensor", &ggml.get_tensor},
-    {"ggml_nbytes", &ggml.nbytes},
-    {"gguf_init_empty", &ggml.init_empty},
-    {"gguf_init_from_file", &ggml.init_from_file},
-    {"gguf_free", &ggml.file_free},
-    {"gguf_set_val_str", &ggml.set_val_str},
-    {"gguf_set_val_u32", &ggml.set_val_u32},
-    {"gguf_set_val_i64", &ggml.set_val_i64},
-    {"gguf_set_val_f32", &ggml.set_val_f32},
-    {"gguf_set_val_bool", &ggml.set_val_bool},
-    {"gguf_set_arr_str", &ggml.set_arr_str},
-    {"gguf_set_arr_data", &ggml.set_arr_data},
-    {"gguf_add_tensor", &ggml.add_tensor},
-    {"gguf_write_to_file", &ggml.write_to_file},
-    {"gguf_get_n_kv", &ggml.get_n_kv},
-    {"gguf_get_n_tensors", &ggml.get_n_tensors},
-    {"gguf_find_key", &ggml.find_key},
-    {"gguf_find_tensor", &ggml.find_tensor},
-    {"gguf_get_val_u32", &ggml.get_val_u32},
-    {"gguf_get_val_str", &ggml.get_val_str},
-    {"gguf_get_arr_n", &ggml.get_arr_n},
-    {"gguf_get_arr_str", &ggml.get_arr_str},
-    {"gguf_get_alignment", &ggml.get_alignment},
-    {"gguf_get_data_offset", &ggml.get_data_offset},
-    {"gguf_get_tensor_offset", &ggml.get_tensor_offset},
-    {"gguf_get_tensor_type", &ggml.get_tensor_type},
-};
-
 static char folder[] = "/tmp/q8k-gguf-XXXXXX", theirs[PATH_BYTES], ours[PATH_BYTES];
-
-__attribute__((format(printf, 1, 2))) static _Noreturn void stop(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("FAILED: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(EXIT_FAILURE);
-}
-
-#define require(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            stop("line %d: %s", __LINE__, #condition);                                                                 \
-    } while (0)
-
-static void open_ggml(const char *directory) {
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/libggml-base.so", directory);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        stop("%s", dlerror());
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *found = dlsym(library, functions[i].name);
-        if (found == NULL)
-            stop("%s has no %s", path, functions[i].name);
-        memcpy(functions[i].function, &found, sizeof found);
-    }
-}
 
 /* ---- types ---- */
 
@@ -347,7 +227,7 @@ static void remove_files(void) {
 static void run(const char *directory) {
     char error[GGUF_ERROR_BYTES];
     gguf_file file;
-    open_ggml(directory);
+    ggml_open(directory);
     require(mkdtemp(folder) != NULL && atexit(remove_files) == 0);
     snprintf(theirs, sizeof theirs, "%s/theirs.gguf", folder);
     snprintf(ours, sizeof ours, "%s/ours.gguf", folder);
@@ -361,6 +241,7 @@ static void run(const char *directory) {
     gguf_close(&file);
     check_ours(context);
     ggml.free(context);
+    check_command(folder);
 }
 
 int main(int argc, char **argv) {
