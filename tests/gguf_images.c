@@ -68,7 +68,7 @@ void image_tensor(image *to, const char *name, const uint64_t *dimension, uint32
 void image_data(image *to, size_t alignment, size_t count) {
     size_t bytes = (alignment - to->length % alignment) % alignment + count;
     uint8_t *zeros = calloc(bytes + 1, 1);
-    ck_assert_ptr_nonnull(zeros);
+    require(zeros != NULL, "no memory");
     image_put(to, zeros, bytes);
     free(zeros);
 }

@@ -123,13 +123,12 @@ void folder_remove(const char *path) {
 uint8_t *file_read(const char *path, size_t *bytes) {
     FILE *file = fopen(path, "rb");
     require(file != NULL, "cannot open %s", path);
-    ck_assert_int_eq(fseek(file, 0, SEEK_END), 0);
-    long size = ftell(file);
-    ck_assert_int_ge(size, 0);
+    long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    require(size >= 0, "%s has no length", path);
     rewind(file);
     uint8_t *data = test_alloc((size_t)size);
     *bytes = fread(data, 1, (size_t)size, file);
-    ck_assert_uint_eq(*bytes, (size_t)size);
+    require(*bytes == (size_t)size, "%s: %zu bytes of %ld", path, *bytes, size);
     fclose(file);
     return data;
 }
@@ -137,8 +136,8 @@ uint8_t *file_read(const char *path, size_t *bytes) {
 void file_write(const char *path, const void *data, size_t bytes) {
     FILE *file = fopen(path, "wb");
     require(file != NULL, "cannot write %s", path);
-    ck_assert_uint_eq(fwrite(data, 1, bytes, file), bytes);
-    ck_assert_int_eq(fclose(file), 0);
+    size_t written = fwrite(data, 1, bytes, file);
+    require(fclose(file) == 0 && written == bytes, "cannot write %zu bytes to %s", bytes, path);
 }
 
 void on_every_backend(void (*test)(const q8k_context *context, const void *data), const void *data) {
