@@ -127,7 +127,7 @@ void expect_refused_image(image of, const char *fragment) {
     char error[GGUF_ERROR_BYTES] = "";
     bool accepted = gguf_parse(of.bytes, of.length, of.length, &header, &needed, error);
     ck_assert_msg(!accepted, "accepted: %s", fragment);
-    expect_message(error, GGUF_ERROR_BYTES);
+    expect_placed_message(error, GGUF_ERROR_BYTES);
     ck_assert_msg(strstr(error, fragment) != NULL, "message '%s' lacks '%s'", error, fragment);
     image_free(&of);
 }

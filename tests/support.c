@@ -21,6 +21,13 @@ void expect_message(const char *error, size_t room) {
                 "control character in: %s", error);
 }
 
+void expect_placed_message(const char *error, size_t room) {
+    expect_message(error, room);
+    require(strstr(error, " = ") != NULL, "no value in: %s", error);
+    require(strstr(error, " at byte ") != NULL || strstr(error, "file length = ") != NULL, "no byte in: %s", error);
+    require(strstr(error, "limit ") != NULL || strstr(error, "(expected ") != NULL, "no limit in: %s", error);
+}
+
 uint64_t test_seed(void) {
     const char *text = getenv("Q8K_TEST_SEED");
     return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : 20260722;

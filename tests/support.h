@@ -21,6 +21,9 @@
 /* Ends the test unless `error`, in a buffer of so many bytes, is a message: one line without control characters. */
 void expect_message(const char *error, size_t room);
 
+/* The same for what is refused in a file: it names the value, the byte where it stands, and the limit. */
+void expect_placed_message(const char *error, size_t room);
+
 /* Whether checkers of memory or of threads are built in, which take memory, time and locks for themselves. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1

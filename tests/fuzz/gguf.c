@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The input is a GGUF file: parsed whole and from a part that grows, gone through to the last element, and reported. */
+/* The input is a GGUF file: parsed whole, from a part that grows, and from a file; gone through to the last element, and
+ * reported. */
 #define _GNU_SOURCE
 #include "fuzz.h"
 
@@ -173,12 +174,26 @@ static void parse_parts(const uint8_t *data, size_t size, bool accepted, const c
     }
 }
 
+static void open_file(const uint8_t *data, size_t size, bool accepted, const char *expected) {
+    gguf_file file;
+    const char *path = fuzz_file(data, size);
+    char error[GGUF_ERROR_BYTES] = "", wanted[GGUF_ERROR_BYTES];
+    bool opened = gguf_open(&file, path, size % 2, error);
+    if (opened)
+        gguf_close(&file);
+    else
+        snprintf(wanted, sizeof wanted, "%s: %.500s", path, expected);
+    demand(opened == accepted && (opened || strcmp(error, wanted) == 0), "as a file: '%s'; whole: '%s'", error,
+           expected);
+}
+
 void fuzz_input(const uint8_t *data, size_t size) {
     gguf header;
     size_t needed;
     char error[GGUF_ERROR_BYTES] = "";
     bool accepted = gguf_parse(data, size, size, &header, &needed, error);
     parse_parts(data, size, accepted, error);
+    open_file(data, size, accepted, error);
     if (!accepted) {
         demand(needed == 0, "%zu bytes needed of %zu", needed, size);
         fuzz_check_message(error, sizeof error, "", true);
