@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/test_gguf.h"
 #include "tools/command.h"
@@ -134,17 +136,20 @@ static void visit_tensor(const gguf *header, size_t index) {
 
 /* What `q8k inspect` prints: no control character but ends of lines, whatever the file holds. */
 static void report(const gguf *header, size_t width) {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *usual = stdout, *memory = open_memstream(&text, &length);
-    demand(memory != NULL, "no memory");
-    stdout = memory;
-    bool printed = inspect_print("file.gguf", header, width);
-    stdout = usual;
-    demand(fclose(memory) == 0 && printed, "the report cannot be printed");
-    for (size_t i = 0; i < length; i++)
+    static char text[65536];
+    static int file = -1;
+    if (file < 0)
+        file = memfd_create("report", MFD_CLOEXEC);
+    fflush(stdout);
+    int usual = dup(STDOUT_FILENO);
+    demand(usual >= 0 && ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0 && dup2(file, STDOUT_FILENO) >= 0,
+           "no file for the report");
+    bool printed = inspect_print("file.gguf", header, width) && fflush(stdout) == 0;
+    demand(dup2(usual, STDOUT_FILENO) >= 0 && close(usual) == 0 && printed, "the report cannot be printed");
+    ssize_t length = pread(file, text, sizeof text, 0);
+    demand(length > 0, "no report");
+    for (ssize_t i = 0; i < length; i++)
         demand((uint8_t)text[i] >= ' ' || text[i] == '\n', "control character %d in the report", text[i]);
-    free(text);
     json_t *json = inspect_json("file.gguf", header);
     demand(json != NULL && json_array_size(json_object_get(json, "metadata")) == header->key_count &&
                json_array_size(json_object_get(json, "tensors")) == header->tensor_count,

@@ -33,6 +33,7 @@ void fuzz_fail(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
+    fflush(stderr);
     abort();
 }
 
