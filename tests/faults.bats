@@ -132,6 +132,42 @@ moment() {
     [ -z "$(ls -A open)" ]
 }
 
+# ---- memory ----
+
+@test "too little memory is an error, wherever it runs out" {
+    # If a build itself needs more (address sanitizer), its sanitizers need not tell anyone.
+    (ulimit -v 400000 && env -u ASAN_OPTIONS -u LSAN_OPTIONS -u UBSAN_OPTIONS "$Q8K" --version) ||
+        skip "this build itself needs more (address sanitizer)"
+    local line limit status refused=0 done=0
+    make_large
+    printf '\1\0\0\0\0\0\0\0k\11\0\0\0\0\0\0\0' >entry
+    { first_fields 0 1; cat entry; number 8 20000000; head -c 20000000 /dev/zero; } >large.gguf
+    for ((limit = 4000; limit < 72000; limit += 4000)); do
+        # Below that it is the dynamic linker that fails.
+        (ulimit -v $limit && "$Q8K" --version >/dev/null 2>&1) || continue
+        for line in "quantize large.npy out.npy --format q8_k" "dequantize large-blocks.npy out.npy --format q8_k" \
+            "inspect large.gguf" "inspect --json large-blocks.npy"; do
+            rm -f out.npy
+            status=0
+            # shellcheck disable=SC2086
+            (ulimit -v $limit && "$Q8K" $line >out 2>err) || status=$?
+            if [ $status -eq 0 ]; then
+                done=$((done + 1))
+            else
+                [ $status -eq 1 ] || { echo "status $status of: q8k $line, $limit KiB"; cat err; false; }
+                grep -q 'memory' err || { echo "q8k $line, $limit KiB:"; cat err; false; }
+                [ "$(wc -l <err)" -eq 1 ]
+                [ ! -e out.npy ]
+                refused=$((refused + 1))
+            fi
+            no_leftovers
+        done
+    done
+    echo "# $refused times refused, $done times done" >&3
+    [ $refused -gt 10 ]
+    [ $done -gt 10 ]
+}
+
 # ---- standard output ----
 
 # into_closed_pipe ARGUMENT...: the reader is gone before anything is written.
