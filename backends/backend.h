@@ -19,5 +19,7 @@
 /* The scalar kernels that are built into the core, and their table, whose name is "builtin". */
 extern const q8k_backend_kernels *const q8k_scalar_kernels[Q8K_FORMAT_COUNT];
 extern const q8k_backend q8k_scalar_backend;
+/* The same under the name of the plugin, in a library that has all backends inside. */
+extern const q8k_backend q8k_scalar_backend_by_name;
 
 #endif

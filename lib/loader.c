@@ -8,17 +8,13 @@
 #define _GNU_SOURCE
 #include "lib/loader.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/backend.h"
 #include "backends/backends.h"
 #include "lib/cpu.h"
-#include "lib/elf_file.h"
 #include "lib/known_answer.h"
 
 #define KNOWN_BACKEND(name) {#name, BACKEND_NEEDS_##name},
@@ -53,61 +49,6 @@ const char *q8k_environment(const char *name) {
 #endif
 }
 
-/* One character of UTF-8 at `text`: its length, or 0 if it is malformed. */
-static size_t utf8_length(const unsigned char *text) {
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-    if (text[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    /* Overlong forms, surrogates, and beyond the last code point. */
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return length;
-}
-
-static int is_plain_utf8(const char *text) {
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != '\0') {
-        size_t length = utf8_length(at);
-        if (length == 0 || *at < 0x20 || *at == 0x7f)
-            return 0;
-        at += length;
-    }
-    return 1;
-}
-
-static int has_dot_dot(const char *path) {
-    for (const char *at = path; (at = strstr(at, "..")) != NULL; at++)
-        if ((at == path || at[-1] == '/') && (at[2] == '\0' || at[2] == '/'))
-            return 1;
-    return 0;
-}
-
-static int check_directory(const char *path, q8k_text *why) {
-    /* Room for the plugin's own name behind it. */
-    const size_t limit = Q8K_PATH_BYTES - 64;
-    if (strlen(path) > limit)
-        return q8k_say(why, "Q8K_BACKEND_DIR has %zu bytes (limit %zu)", strlen(path), limit);
-    if (!is_plain_utf8(path))
-        return q8k_say(why, "Q8K_BACKEND_DIR is not UTF-8 without control characters");
-    if (path[0] != '/')
-        return q8k_say(why, "Q8K_BACKEND_DIR = \"%s\": must be an absolute path", path);
-    if (has_dot_dot(path))
-        return q8k_say(why, "Q8K_BACKEND_DIR = \"%s\": must not contain \"..\"", path);
-    return 1;
-}
-
-void q8k_find_directory(q8k_directory *directory) {
-    const char *given = q8k_environment("Q8K_BACKEND_DIR");
-    directory->path = given != NULL ? given : Q8K_BACKEND_DIRECTORY;
-    directory->source = given != NULL ? "Q8K_BACKEND_DIR" : "built in";
-    directory->problem.text[0] = '\0';
-    directory->accepted = given == NULL || check_directory(given, &directory->problem);
-}
-
 int q8k_check_backend_name(const char *name, q8k_text *why) {
     size_t length = strlen(name);
     if (length == 0)
@@ -121,12 +62,6 @@ int q8k_check_backend_name(const char *name, q8k_text *why) {
                        "in it",
                        (unsigned char)name[good], good);
     return 1;
-}
-
-void q8k_plugin_path(const q8k_directory *directory, const char *name, char path[Q8K_PATH_BYTES]) {
-    int length = snprintf(path, Q8K_PATH_BYTES, "%s/libq8k-%s.so", directory->path, name);
-    if (length < 0 || length >= Q8K_PATH_BYTES)
-        path[0] = '\0';
 }
 
 static int check_kernels(const q8k_backend_kernels *kernels, size_t index, q8k_text *why) {
@@ -167,8 +102,6 @@ static int check_table(const q8k_backend *table, const char *name, q8k_text *why
 
 /* The first two fields are read before the size is believed: they are what tells whether it can be. */
 static int check_identity(const q8k_backend *table, q8k_text *why) {
-    if (table == NULL)
-        return q8k_say(why, "q8k_backend_entry returned NULL");
     if (table->magic != Q8K_BACKEND_MAGIC)
         return q8k_say(why, "magic 0x%08x: a table of backends has 0x%08x", (unsigned)table->magic,
                        (unsigned)Q8K_BACKEND_MAGIC);
@@ -197,13 +130,17 @@ static void fill_kernels(q8k_loaded *loaded) {
             loaded->filled[info - q8k_formats] = loaded->table->formats[i];
     }
     loaded->kernels = loaded->filled;
+    /* The scalar backend under its other name prepares the input as its kernels want it. */
+    if (loaded->table->prepare == q8k_scalar_backend.prepare)
+        return;
     for (size_t i = 0; i < Q8K_FORMAT_COUNT; i++)
         loaded->borrows |= loaded->filled[i] == q8k_scalar_kernels[i];
 }
 
-static const q8k_loaded *find_loaded(const q8k_loaded *from, const char *file) {
+/* A plugin is known by its file, one that is built in by its name. */
+static const q8k_loaded *find_loaded(const q8k_loaded *from, const char *file, const char *name) {
     for (; from != NULL; from = from->next)
-        if (strcmp(from->file, file) == 0)
+        if (strcmp(from->file, file) == 0 && strcmp(from->table->name, name) == 0)
             return from;
     return NULL;
 }
@@ -221,7 +158,7 @@ static const q8k_loaded *publish(const q8k_loaded *found) {
     entry->kernels = entry->filled;
     entry->next = atomic_load(&loaded_list);
     for (;;) {
-        const q8k_loaded *other = find_loaded(entry->next, file);
+        const q8k_loaded *other = find_loaded(entry->next, file, entry->table->name);
         if (other != NULL) {
             free(entry);
             return other;
@@ -229,30 +166,6 @@ static const q8k_loaded *publish(const q8k_loaded *found) {
         if (atomic_compare_exchange_weak(&loaded_list, &entry->next, entry))
             return entry;
     }
-}
-
-static const q8k_backend *open_table(const char *file, const char *name, q8k_text *why) {
-    q8k_backend_entry_function *entry;
-    void *handle, *symbol;
-    if (!q8k_elf_check(file, why))
-        return NULL;
-    handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        const char *text = dlerror();
-        q8k_say(why, "%s", text != NULL ? text : "dlopen failed");
-        return NULL;
-    }
-    /* From here on the handle is kept whatever happens: code of a plugin may have run, and left pointers to itself. */
-    symbol = dlsym(handle, "q8k_backend_entry");
-    if (symbol == NULL) {
-        q8k_say(why, "it has no symbol q8k_backend_entry");
-        return NULL;
-    }
-    memcpy(&entry, &symbol, sizeof entry);
-    const q8k_backend *table = entry(Q8K_BACKEND_ABI);
-    if (!check_identity(table, why) || !check_table(table, name, why) || !check_cpu(table->cpu_features, why))
-        return NULL;
-    return table;
 }
 
 const q8k_loaded *q8k_load_builtin(void) {
@@ -275,11 +188,12 @@ const q8k_loaded *q8k_load(const char *name, const q8k_directory *directory, q8k
         return NULL;
     }
     q8k_plugin_path(directory, name, file);
-    const q8k_loaded *known = find_loaded(atomic_load(&loaded_list), file);
+    const q8k_loaded *known = find_loaded(atomic_load(&loaded_list), file, name);
     if (known != NULL)
         return known;
-    q8k_loaded found = {.file = file, .table = open_table(file, name, &reason)};
-    if (found.table != NULL) {
+    q8k_loaded found = {.file = file, .table = q8k_open_table(file, name, &reason)};
+    if (found.table != NULL && check_identity(found.table, &reason) && check_table(found.table, name, &reason) &&
+        check_cpu(found.table->cpu_features, &reason)) {
         fill_kernels(&found);
         int answered = q8k_known_answer(&found, &reason);
         if (answered > 0 && (known = publish(&found)) != NULL)
@@ -289,6 +203,6 @@ const q8k_loaded *q8k_load(const char *name, const q8k_directory *directory, q8k
             q8k_say(&reason, "there is no memory to load it");
         }
     }
-    q8k_say(why, "%s: %s", file, reason.text);
+    q8k_say(why, "%s%s%s", file, file[0] != '\0' ? ": " : "", reason.text);
     return NULL;
 }

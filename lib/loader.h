@@ -24,7 +24,7 @@ typedef struct q8k_loaded {
     int borrows;
 } q8k_loaded;
 
-/* The folder that plugins come from. */
+/* The folder that plugins come from; "" where there are none. */
 typedef struct q8k_directory {
     const char *path;
     const char *source; /* "built in" or "Q8K_BACKEND_DIR" */
@@ -61,8 +61,12 @@ const q8k_loaded *q8k_load_builtin(void);
 /* Whether a text may name a backend; if not, says why, quoting it without control characters. */
 int q8k_check_backend_name(const char *name, q8k_text *why);
 
-/* The path of a backend's plugin; "" where it would not fit. */
+/* The path of a backend's plugin; "" where it would not fit, and for those that are built in. */
 void q8k_plugin_path(const q8k_directory *directory, const char *name, char path[Q8K_PATH_BYTES]);
+
+/* The table of functions of the backend `name`, whose plugin is `file`. Nothing in it is checked. NULL and the reason if
+ * it cannot be had. */
+const q8k_backend *q8k_open_table(const char *file, const char *name, q8k_text *why);
 
 /* Loads a backend by its checked name, from the table or not. NULL and the reason if it cannot be had; `status` then
  * tells a lack of memory and a refused folder from a bad backend. */

@@ -1,21 +1,25 @@
 dnl SPDX-License-Identifier: MIT
 dnl
-dnl The list of backends. Between Q8K_BACKENDS_BEGIN and Q8K_BACKENDS_END stands one call of Q8K_BACKEND for each,
-dnl best first. They read $enable_backends, which is yes, no or a list of names, and set:
-dnl     BACKENDS               (substituted) the names of the plugins to build
+dnl The list of backends, which are plugins, or with --enable-builtin-backends parts of the library. Between Q8K_BACKENDS_BEGIN and Q8K_BACKENDS_END stands one call of Q8K_BACKEND for each,
+dnl best first. They read $enable_backends, which is yes, no or a list of names, and $enable_builtin_backends, and set:
+dnl     BACKENDS               (substituted) the names of those to build
+dnl     BUILTIN_CPPFLAGS       (substituted) for lib/builtin_backends.c: the macro that lists them
+dnl     BUILTIN_BACKENDS       (automake conditional) whether they are parts of the library
 dnl     left_out               the names of those that cannot be built here
 dnl     BACKEND_NAME           (automake conditional, in capitals) whether to build it
 
 AC_DEFUN([Q8K_BACKENDS_BEGIN],
 [BACKENDS=
+q8k_inside=
 left_out=
 q8k_known=" "
 q8k_wanted=" `echo "$enable_backends" | tr ',' ' '` "
+AM_CONDITIONAL([BUILTIN_BACKENDS], [test "x$enable_builtin_backends" = xyes])
 dnl Plugins are shared libraries.
-AS_IF([test "x$enable_shared" = xno],
+AS_IF([test "x$enable_shared$enable_builtin_backends" = xnono],
       [AS_CASE([$enable_backends],
                [yes|no], [q8k_wanted=" no "],
-               [AC_MSG_ERROR([--enable-backends needs shared libraries])])])])
+               [AC_MSG_ERROR([--enable-backends needs shared libraries, or --enable-builtin-backends])])])])
 
 dnl Q8K_BACKEND(NAME, CAN-BE-BUILT): CAN-BE-BUILT is yes or no, or empty where it is for another kind of CPU, as the
 dnl shell expands it.
@@ -27,6 +31,7 @@ AS_CASE([$q8k_wanted],
         [*" $1 "*], [AS_IF([test "x$2" = xyes], [q8k_build=yes],
                            [AC_MSG_ERROR([the backend $1 cannot be built: $CC does not compile for it, or not for this CPU])])])
 AS_IF([test $q8k_build = yes], [BACKENDS="$BACKENDS${BACKENDS:+ }$1"])
+m4_if([$1], [scalar], [], [AS_IF([test $q8k_build = yes], [q8k_inside="$q8k_inside X($1)"])])
 AM_CONDITIONAL([BACKEND_]m4_toupper([$1]), [test $q8k_build = yes])])
 
 AC_DEFUN([Q8K_BACKENDS_END],
@@ -36,4 +41,6 @@ AC_DEFUN([Q8K_BACKENDS_END],
               AS_CASE([$q8k_known], [*" $q8k_name "*], [],
                       [AC_MSG_ERROR([--enable-backends: there is no backend "$q8k_name"; known are:$q8k_known])])
           done])
-AC_SUBST([BACKENDS])])
+AC_SUBST([BACKENDS])
+BUILTIN_CPPFLAGS="'-DQ8K_EACH_BUILTIN_BACKEND(X)=$q8k_inside'"
+AC_SUBST([BUILTIN_CPPFLAGS])])

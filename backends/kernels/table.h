@@ -45,22 +45,20 @@ Q8K_EACH_FORMAT(TABLE_FORMAT)
 extern const q8k_backend_kernels *const TABLE_SYMBOL(_kernels)[Q8K_FORMAT_COUNT];
 const q8k_backend_kernels *const TABLE_SYMBOL(_kernels)[Q8K_FORMAT_COUNT] = {Q8K_EACH_FORMAT(TABLE_ENTRY)};
 
+#define TABLE_BACKEND(called)                                                                                          \
+    {                                                                                                                  \
+        .size = sizeof(q8k_backend), .magic = Q8K_BACKEND_MAGIC, .abi = Q8K_BACKEND_ABI, .name = called,               \
+        .cpu_features = TABLE_EXPAND(BACKEND_NEEDS_, Q8K_VOCABULARY, ), .batch_step = VEC_COLUMNS,                     \
+        .prepared_bytes = prepared_bytes, .prepare = prepare, .format_count = Q8K_FORMAT_COUNT,                        \
+        .formats = TABLE_SYMBOL(_kernels)                                                                              \
+    }
+
 extern const q8k_backend TABLE_SYMBOL(_backend);
-const q8k_backend TABLE_SYMBOL(_backend) = {
-    .size = sizeof(q8k_backend),
-    .magic = Q8K_BACKEND_MAGIC,
-    .abi = Q8K_BACKEND_ABI,
 #ifdef Q8K_BUILTIN
-    .name = "builtin",
+const q8k_backend TABLE_SYMBOL(_backend) = TABLE_BACKEND("builtin");
+const q8k_backend TABLE_SYMBOL(_backend_by_name) = TABLE_BACKEND(TABLE_TEXT(Q8K_VOCABULARY));
 #else
-    .name = TABLE_TEXT(Q8K_VOCABULARY),
+const q8k_backend TABLE_SYMBOL(_backend) = TABLE_BACKEND(TABLE_TEXT(Q8K_VOCABULARY));
 #endif
-    .cpu_features = TABLE_EXPAND(BACKEND_NEEDS_, Q8K_VOCABULARY, ),
-    .batch_step = VEC_COLUMNS,
-    .prepared_bytes = prepared_bytes,
-    .prepare = prepare,
-    .format_count = Q8K_FORMAT_COUNT,
-    .formats = TABLE_SYMBOL(_kernels),
-};
 
 #endif

@@ -340,7 +340,7 @@ typedef struct q8k_backend_info {
     size_t size;
     /** Its name, as Q8K_BACKEND takes it. */
     const char *name;
-    /** The absolute path of its plugin; "" for the built-in one, or where the plugin folder is refused. */
+    /** The absolute path of its plugin; "" for what is built in, or where the plugin folder is refused. */
     const char *file;
     /** The CPU features it needs, their names separated by spaces; "" if none, or if a third party's plugin could
      *  not be asked. */
@@ -376,7 +376,8 @@ Q8K_API q8k_status q8k_backend_list_get(const q8k_backend_list *list, size_t ind
 
 /**
  * @param problem NULL, or receives why the folder is refused; "" if it is not. Valid until the list is destroyed.
- * @return the folder that plugins are taken from, as configured or as Q8K_BACKEND_DIR gives it; NULL for NULL.
+ * @return the folder that plugins are taken from, as configured or as Q8K_BACKEND_DIR gives it; "", with a problem, in a
+ *         library that was built to open no plugins; NULL for NULL.
  */
 Q8K_API const char *q8k_backend_list_directory(const q8k_backend_list *list, const char **problem);
 
