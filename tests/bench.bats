@@ -153,12 +153,12 @@ scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
     "$Q8K" bench --quick --repeat 1 --threads 1 --shape 48x512 --batch 2,3,1 --backend scalar --json \
         --plot "it's\"; \$(touch injected).svg" >report
     "$Q8K_TEST_BUILD/bench_json" <report >cases
-    [ "$(wc -l <cases)" -eq 48 ]
+    [ "$(wc -l <cases)" -eq 84 ]
     [ "$(cat "it's\"; \$(touch injected).svg")" = '<svg>-d</svg>' ]
     [ ! -e injected ]
-    # Two panels, each with four formats of three precisions and their peers.
+    # Two panels, each with seven formats of three precisions and their peers.
     [ "$(grep -c '^plot ' script)" -eq 2 ]
-    [ "$(grep -c '^[0-9].*%"$' script)" -eq 24 ]
+    [ "$(grep -c '^[0-9].*%"$' script)" -eq 42 ]
     [ "$(grep -c '^[0-9].* NaN ' script)" -eq \
         "$(grep -E ' float .* batch (1 .*cold|3 )' cases | cut -d: -f2 | wc -w)" ]
     for text in 'backend scalar, weights 48 x 512, 1 thread' 'Batch 1: GB/s' 'Batch 3: GFLOP/s' 'libq8k byte' \

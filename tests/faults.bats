@@ -86,11 +86,11 @@ moment() {
     cmp disk/out.npy blocks.npy
 }
 
-@test "a disk that is full while its input is replaced keeps the input" {
+@test "a disk that is full while a file is replaced keeps the file" {
     disk 900 || skip "a small disk takes root, and the right to mount one"
     cp "$real/projection.npy" disk/same.npy
     failure "disk/same.npy: cannot be written: No space left on device" \
-        "$Q8K" quantize disk/same.npy disk/same.npy --format q8_k
+        "$Q8K" quantize "$real/projection.npy" disk/same.npy --format q8_k
     cmp "$real/projection.npy" disk/same.npy
     no_leftovers disk
 }
@@ -155,8 +155,9 @@ moment() {
                 done=$((done + 1))
             else
                 [ $status -eq 1 ] || { echo "status $status of: q8k $line, $limit KiB"; cat err; false; }
-                grep -q 'memory' err || { echo "q8k $line, $limit KiB:"; cat err; false; }
-                [ "$(wc -l <err)" -eq 1 ]
+                # The last is what OpenMP's library says, which ends the program.
+                grep -qE 'memory|Thread creation failed' err || { echo "q8k $line, $limit KiB:"; cat err; false; }
+                [ "$(grep -c . err)" -eq 1 ]
                 [ ! -e out.npy ]
                 refused=$((refused + 1))
             fi
@@ -320,21 +321,16 @@ meanwhile() {
 
 # ---- outputs ----
 
-@test "the output may be the input by any of its names" {
-    "$Q8K" quantize "$real/projection.npy" blocks.npy --format q6_k
+@test "what is converted is not replaced, by any of its names; the inputs of a product may be" {
     mkdir folder
     cp "$real/projection.npy" one.npy
     ln one.npy hard.npy
     ln -s one.npy soft.npy
-    "$Q8K" quantize soft.npy folder/../one.npy --format q6_k
-    cmp one.npy blocks.npy
-    cmp soft.npy blocks.npy
-    # The other name of what was the file still has it.
-    cmp hard.npy "$real/projection.npy"
-    cp "$real/projection.npy" one.npy
-    "$Q8K" quantize one.npy soft.npy --format q6_k
+    for pair in "one.npy one.npy" "soft.npy folder/../one.npy" "one.npy soft.npy" "one.npy hard.npy"; do
+        failure "${pair#* }: the output is the input (limit another file)" "$Q8K" quantize $pair --format q6_k --quiet
+        cmp one.npy "$real/projection.npy"
+    done
     [ -L soft.npy ]
-    cmp one.npy blocks.npy
     # All three of a product.
     cp "$real/tokens.npy" two.npy
     "$Q8K" matmul one.npy two.npy wanted.npy --format q6_k

@@ -36,6 +36,14 @@ static void remove_pending(int signal_number) {
     raise(signal_number);
 }
 
+/* Libraries may end the program: OpenMP's does so when it cannot start a thread. */
+static void remove_at_exit(void) {
+    char *path = pending;
+    if (path != NULL) {
+        unlink(path);
+    }
+}
+
 static void catch_signals(output *out) {
     struct sigaction action = {.sa_handler = remove_pending};
     sigemptyset(&action.sa_mask);
@@ -96,6 +104,11 @@ static char *temporary_name(const char *target) {
 }
 
 bool output_open(output *out, const char *path, char error[OUTPUT_ERROR_BYTES]) {
+    static bool registered;
+    if (!registered && atexit(remove_at_exit) != 0) {
+        return refuse(error, "cannot be removed at exit", ENOMEM);
+    }
+    registered = true;
     out->target = resolve(path, error);
     if (out->target == NULL) {
         return false;

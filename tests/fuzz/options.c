@@ -19,7 +19,7 @@ enum { ARGUMENTS_MAX = 64, SAID_BYTES = 4096 };
 const char fuzz_name[] = "options";
 
 static const command *const commands[] = {&command_info,   &command_inspect, &command_quantize, &command_dequantize,
-                                          &command_matmul, &command_verify,  &command_bench};
+                                          &command_matmul, &command_verify,  &command_bench,    &command_compare};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* ---- what the command says ---- */
@@ -62,6 +62,10 @@ size_t fuzz_seed(size_t index, uint8_t to[FUZZ_MAX_BYTES]) {
         "g|--format|q8_k|--precision|byte|--backend|scalar|--shape|4096x256|--batch|1,4,16|--threads|1,2|--repeat|3",
         "g|--quick|--json|--ggml|/folder|--plot|file.svg|--seed|1",
         "g|--help",
+        "h|--tensor|blk.*|--json|--plot|errors.svg|a.gguf|b.gguf",
+        "c|--format|q3_k|--tensor|*.weight|--keep|output*|--quiet|in.gguf|out.gguf",
+        "e|--tensor|output.weight|model.gguf|x.npy|y.npy",
+        "f|--tensor|*|model.gguf",
         "c|--format|q4_k|in.npy",
         "e|--threads|1025|--parts",
         "f|--sed=1|-x|--|-",
@@ -108,7 +112,8 @@ static void check_accepted(const command *self, const command_arguments *a) {
     size_t files = *self->files != '\0';
     for (const char *c = self->files; *c != '\0'; c++)
         files += *c == ' ';
-    for (size_t i = 0; i < files; i++)
+    /* One in brackets, the last, may be left out. */
+    for (size_t i = 0; i < files - (strchr(self->files, '[') != NULL); i++)
         demand(a->files[i] != NULL, "file %zu", i);
     demand(a->format == 0 ? !(self->options & OPTION_FORMAT) : q8k_format_name(a->format) != NULL, "format");
     demand(q8k_precision_name(a->precision) != NULL, "precision");
