@@ -88,6 +88,12 @@ static void check_figures(const json_t *report, const json_t *result, size_t i) 
         complain(i, "fraction does not fit the limit");
     }
     figure(result, "measurements", i);
+    /* What 24, 12 and 7 bits of activations come to, with room. */
+    const char *precision = text(result, "precision", i);
+    double most = strcmp(precision, "float") == 0 ? 1e-5 : strcmp(precision, "half") == 0 ? 2e-3 : 0.05;
+    if (!(figure(result, "error", i) < most)) {
+        complain(i, "error is too large for the precision");
+    }
 }
 
 static void check_result(const json_t *report, const json_t *result, size_t i) {
@@ -107,6 +113,9 @@ static void check_result(const json_t *report, const json_t *result, size_t i) {
     json_object_foreach(peers, name, peer) {
         if (!close_to(figure(peer, "ratio", i), figure(peer, "seconds", i) / figure(result, "seconds", i))) {
             complain(i, "ratio does not fit the times");
+        }
+        if (!(figure(peer, "error", i) < 0.05)) {
+            complain(i, "error of a peer is too large");
         }
         printf(" %s", name);
     }

@@ -140,7 +140,7 @@ static bool prepare(bench *b, const q8k_context *context, const bench_plan *plan
     }
     b->blas = bench_openblas_open();
     return bench_data_make(&b->data, context, plan) && (b->blas == NULL || bench_data_decode(&b->data, plan)) &&
-           add_all(b, plan) && bench_check_peers(&b->tasks, &b->data);
+           add_all(b, plan) && bench_check(&b->tasks, &b->data);
 }
 
 static int bench_run(const command_arguments *arguments, const q8k_context *context) {

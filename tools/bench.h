@@ -80,6 +80,7 @@ typedef struct bench_task {
     const bench_weights *weights; /* NULL for limits */
     bool any_format;              /* stands for products of every format */
     double tolerance;             /* of a peer: largest difference, in units of the rms of the outputs */
+    double error;                 /* of a product or a peer: that of its outputs, as bench_check() finds it */
     q8k_precision precision;
     size_t rows, batch, threads;
     bool cold;
@@ -149,8 +150,9 @@ void bench_ggml_close(bench_ggml *ggml);
 bool bench_add_ggml(bench_tasks *tasks, bench_task task, bench_ggml *ggml);
 bool bench_add_ggml_repack(bench_tasks *tasks, bench_task task, bench_ggml *ggml);
 
-/* Removes the peers whose products are wrong, saying so. False if something else failed. */
-bool bench_check_peers(bench_tasks *tasks, bench_data *data);
+/* Finds the errors of all products, and removes the peers whose products are wrong, saying so. False if something else
+ * failed. */
+bool bench_check(bench_tasks *tasks, bench_data *data);
 
 /* ------------------------------------------------------------------------------------------------- the report --- */
 

@@ -56,7 +56,8 @@ static void add_peers(json_t *peers, const bench_tasks *tasks, const bench_task 
         if (peer->any_format == any_format && same_case(peer, product)) {
             double seconds = bench_median(peer);
             json_object_set_new(peers, peer->name,
-                                json_pack("{s:f, s:f}", "seconds", seconds, "ratio", seconds / bench_median(product)));
+                                json_pack("{s:f, s:f, s:f}", "seconds", seconds, "ratio",
+                                          seconds / bench_median(product), "error", peer->error));
         }
     }
 }
@@ -99,10 +100,10 @@ static json_t *describe_product(const bench_tasks *tasks, const bench_data *data
                   q8k_format_name(product->weights->format), "precision", q8k_precision_name(product->precision),
                   "rows", (json_int_t)product->rows, "cols", (json_int_t)data->cols, "batch",
                   (json_int_t)product->batch, "threads", (json_int_t)product->threads);
-    json_t *figures = json_pack("{s:b, s:f, s:f, s:f, s:s, s:f, s:I, s:o}", "cold", product->cold, "seconds", seconds,
-                                "weight_gbps", gbps, "gflops", gflops, "limit", limit, "fraction",
-                                (strcmp(limit, "read") == 0 ? gbps : gflops) / most, "measurements",
-                                (json_int_t)product->taken, "peers", describe_peers(tasks, product));
+    json_t *figures = json_pack(
+        "{s:b, s:f, s:f, s:f, s:s, s:f, s:I, s:f, s:o}", "cold", product->cold, "seconds", seconds, "weight_gbps", gbps,
+        "gflops", gflops, "limit", limit, "fraction", (strcmp(limit, "read") == 0 ? gbps : gflops) / most,
+        "measurements", (json_int_t)product->taken, "error", product->error, "peers", describe_peers(tasks, product));
     json_object_update(result, figures);
     json_decref(figures);
     return result;
