@@ -30,6 +30,30 @@ do
 done
 AC_SUBST([$1])])
 
+dnl Q8K_CHECK_FORTIFY(VARIABLE): substitutes VARIABLE with what makes the C library check the sizes of buffers, as far as
+dnl it knows how to with the CFLAGS given: not without optimisation. Nothing where the compiler or the user has decided.
+AC_DEFUN([Q8K_CHECK_FORTIFY],
+[$1=
+AC_MSG_CHECKING([how far the C library checks the sizes of buffers])
+q8k_saved_CPPFLAGS=$CPPFLAGS
+q8k_fortify=no
+AC_COMPILE_IFELSE([AC_LANG_SOURCE([[#ifndef _FORTIFY_SOURCE
+#error
+#endif]])], [q8k_fortify='as the compiler says'])
+for level in 2 3
+do
+    AS_CASE([$q8k_fortify], [as*], [break])
+    CPPFLAGS="$q8k_saved_CPPFLAGS -D_FORTIFY_SOURCE=$level"
+    AC_COMPILE_IFELSE([AC_LANG_SOURCE([[#include <string.h>
+#if !defined __USE_FORTIFY_LEVEL || __USE_FORTIFY_LEVEL < _FORTIFY_SOURCE
+#error
+#endif]])], [q8k_fortify=$level
+             $1=-D_FORTIFY_SOURCE=$level])
+done
+CPPFLAGS=$q8k_saved_CPPFLAGS
+AC_MSG_RESULT([$q8k_fortify])
+AC_SUBST([$1])])
+
 dnl Q8K_LINK_SHARED(LDFLAGS, IF-YES, IF-NO): links a small shared library.
 AC_DEFUN([Q8K_LINK_SHARED],
 [q8k_saved_CFLAGS=$CFLAGS
