@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What became of every backend, for people. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,28 +86,36 @@ static void add_named(q8k_backend_list *list, const q8k_wish *wish) {
     list->count++;
 }
 
-q8k_status q8k_backend_list_create(q8k_backend_list **out, const q8k_context_options *options) {
+static void fill_list(q8k_backend_list *list, const q8k_wish *wish) {
     const q8k_known_backends *known = &q8k_known[Q8K_CPU_KIND];
+    for (size_t i = 0; i < known->count; i++)
+        fill_entry(&list->entries[list->count++], known->backends[i].name, wish);
+    fill_entry(&list->entries[list->count++], "builtin", wish);
+    if (wish->backend != NULL)
+        add_named(list, wish);
+    select_entry(list, wish);
+}
+
+q8k_status q8k_backend_list_create(q8k_backend_list **out, const q8k_context_options *options) {
     q8k_wish wish;
+    int before;
     if (out == NULL)
         return q8k_fail(Q8K_ERROR_NULL, "out = NULL: must be a pointer");
     q8k_status status = q8k_read_wish(options, &wish);
     if (status != Q8K_OK)
         return status;
     /* The table, the built-in one, and one more by name. */
-    size_t bytes = sizeof(q8k_backend_list) + (known->count + 2) * sizeof(entry);
+    size_t bytes = sizeof(q8k_backend_list) + (q8k_known[Q8K_CPU_KIND].count + 2) * sizeof(entry);
     q8k_backend_list *list = calloc(1, bytes);
     if (list == NULL)
         return q8k_fail(Q8K_ERROR_MEMORY, "there is no memory for a list of backends of %zu bytes", bytes);
     strncpy(list->directory, wish.directory.path, sizeof list->directory - 1);
     list->source = wish.directory.source;
     list->problem = wish.directory.problem;
-    for (size_t i = 0; i < known->count; i++)
-        fill_entry(&list->entries[list->count++], known->backends[i].name, &wish);
-    fill_entry(&list->entries[list->count++], "builtin", &wish);
-    if (wish.backend != NULL)
-        add_named(list, &wish);
-    select_entry(list, &wish);
+    /* Opening a file is a point where a thread may be cancelled, which would leave the file open. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    fill_list(list, &wish);
+    pthread_setcancelstate(before, &before);
     *out = list;
     return Q8K_OK;
 }

@@ -2,6 +2,7 @@
 /* Choosing a backend, and the default context. */
 #include "lib/context.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,12 +82,21 @@ static const q8k_loaded *choose(const q8k_wish *wish, q8k_status *status, int te
     return chosen;
 }
 
+/* Opening files and printing are points where a thread may be cancelled, which would leave a file open. */
+static const q8k_loaded *choose_whole(const q8k_wish *wish, q8k_status *status, int tell) {
+    int before;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    const q8k_loaded *chosen = choose(wish, status, tell);
+    pthread_setcancelstate(before, &before);
+    return chosen;
+}
+
 static q8k_context *make_context(const q8k_context_options *options, int tell, q8k_status *status) {
     q8k_wish wish;
     *status = q8k_read_wish(options, &wish);
     if (*status != Q8K_OK)
         return NULL;
-    const q8k_loaded *chosen = choose(&wish, status, tell);
+    const q8k_loaded *chosen = choose_whole(&wish, status, tell);
     if (chosen == NULL)
         return NULL;
     q8k_context *context = malloc(sizeof *context);

@@ -16,7 +16,10 @@ int main(void) {
     srunner_add_suite(runner, suite_loader());
     srunner_add_suite(runner, suite_elf());
     srunner_add_suite(runner, suite_environment());
+    srunner_add_suite(runner, suite_flips());
     srunner_add_suite(runner, suite_plugins());
+    srunner_add_suite(runner, suite_surroundings());
+    srunner_add_suite(runner, suite_disturbances());
     srunner_add_suite(runner, suite_threads());
 #endif
     srunner_add_suite(runner, suite_definition());

@@ -118,6 +118,17 @@ bool child_products_right(const q8k_context *context, char *wrong, size_t bytes)
     return true;
 }
 
+int child_uses(const char *backend) {
+    char wrong[512];
+    q8k_context *context = NULL;
+    if (q8k_context_create(&context, NULL) != Q8K_OK)
+        return 1;
+    const bool right = child_products_right(context, wrong, sizeof wrong);
+    const bool same = strcmp(q8k_context_backend(context), backend) == 0;
+    q8k_context_destroy(context);
+    return !right ? 2 : same ? 0 : 3;
+}
+
 static void record_list(outcome *found, const q8k_context_options *options) {
     static const char *const states[] = {"selected", "available", "rejected"};
     q8k_backend_list *list = NULL;

@@ -46,6 +46,9 @@ int child_call(const child_environment *environment, int (*function)(void *), vo
  * wrong. It may be called by many threads at once. */
 bool child_products_right(const q8k_context *context, char *wrong, size_t bytes);
 
+/* 0 if a new context takes this backend and computes well with it, else a number below 10. */
+int child_uses(const char *backend);
+
 /* The file of a fake plugin, in the build's folder. */
 void fake_path(char path[TEST_PATH_BYTES], const char *variant);
 /* A folder with the plugin `file` as that of the backend `name`. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crew.h"
 #include "golden.h"
 #include "support.h"
 
@@ -356,6 +357,62 @@ START_TEST(quantize_checks_its_struct_and_overlaps) {
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------------------------- many threads --- */
+
+/* Every member of every table, each thread from another one on: the text is that of the thread's own failure. */
+static const q8k_matmul_args *shared_matmul;
+static const q8k_accumulate_args *shared_accumulate;
+static const q8k_dequantize_args *shared_dequantize;
+static const q8k_quantize_args *shared_quantize;
+
+static size_t wrong_in_thread(call *function, const void *good, size_t bytes, const wrong *w) {
+    uint8_t args[256];
+    uint32_t narrow = (uint32_t)w->value;
+    size_t wide = (size_t)w->value;
+    memcpy(args, good, bytes);
+    memcpy(args + w->offset, w->bytes == sizeof wide ? (void *)&wide : (void *)&narrow, w->bytes);
+    if (function(args) != w->status)
+        return 1;
+    const char *text = q8k_last_error();
+    char number[32];
+    snprintf(number, sizeof number, "%" PRIu64, w->value);
+    return strstr(text, w->status == Q8K_ERROR_NULL ? "NULL" : number) == NULL ||
+           (w->words[0] != NULL && strstr(text, w->words[0]) == NULL) ||
+           (w->words[1] != NULL && strstr(text, w->words[1]) == NULL);
+}
+
+#define COUNT_OF(table) (sizeof(table) / sizeof *(table))
+#define TRY_TABLE(function, good, table)                                                                               \
+    for (size_t i = 0; i < COUNT_OF(table); i++)                                                                       \
+    me->crew->failures[me->number] +=                                                                                  \
+        wrong_in_thread(function, good, sizeof *good, &(table)[(i + me->number) % COUNT_OF(table)])
+
+static void *every_wrong_member(void *data) {
+    const member *me = data;
+    pthread_barrier_wait(&me->crew->start);
+    for (size_t round = 0; round < 20; round++) {
+        TRY_TABLE(call_matmul, shared_matmul, wrong_matmul);
+        TRY_TABLE(call_accumulate, shared_accumulate, wrong_accumulate);
+        TRY_TABLE(call_dequantize, shared_dequantize, wrong_dequantize);
+        TRY_TABLE(call_quantize, shared_quantize, wrong_quantize);
+    }
+    return NULL;
+}
+
+START_TEST(threads_have_their_own_failures) {
+    const q8k_accumulate_args accumulate = good_accumulate();
+    const q8k_dequantize_args dequantize = good_dequantize();
+    const q8k_quantize_args quantize = good_quantize();
+    const q8k_matmul_args matmul = good_matmul();
+    shared_accumulate = &accumulate;
+    shared_dequantize = &dequantize;
+    shared_quantize = &quantize;
+    shared_matmul = &matmul;
+    ck_assert_uint_eq(run_crew(every_wrong_member, NULL), 0);
+    require(memcmp(&memory, &before, sizeof memory) == 0, "something was written");
+}
+END_TEST
+
 #define ADD_TABLE(tests, test, table) tcase_add_loop_test(tests, test, 0, (int)(sizeof(table) / sizeof *(table)))
 
 Suite *suite_arguments(void) {
@@ -371,6 +428,8 @@ Suite *suite_arguments(void) {
     tcase_add_test(tests, dequantize_checks_its_struct_and_overlaps);
     ADD_TABLE(tests, quantize_refuses_each_wrong_member, wrong_quantize);
     tcase_add_test(tests, quantize_checks_its_struct_and_overlaps);
+    tcase_add_test(tests, threads_have_their_own_failures);
+    tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -2,6 +2,7 @@
 /* What the library allocates, and what it does where there is no memory: in its hooked build it asks this file for it. */
 #include "suites.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,19 +10,34 @@
 #include "support.h"
 
 void *q8k_test_malloc(size_t bytes);
+void *q8k_test_calloc(size_t count, size_t bytes);
+void q8k_test_free(void *memory);
 
 enum { NEVER = 1000000, ROWS = 40, BLOCKS = 3 };
 
-/* Allocations since reset(), and how many of them succeed before one fails. */
-static struct { size_t count, bytes, good; } asked = {.good = NEVER};
+/* Allocations since reset(), how many of them succeed before one fails, and how many were not given back. */
+static struct { size_t count, bytes, good, kept; } asked = {.good = NEVER};
 
 void *q8k_test_malloc(size_t bytes) {
     asked.bytes += bytes;
-    return asked.count++ == asked.good ? NULL : malloc(bytes);
+    if (asked.count++ == asked.good)
+        return NULL;
+    asked.kept++;
+    return malloc(bytes);
+}
+
+void *q8k_test_calloc(size_t count, size_t bytes) {
+    void *memory = q8k_test_malloc(count * bytes);
+    return memory != NULL ? memset(memory, 0, count * bytes) : NULL;
+}
+
+void q8k_test_free(void *memory) {
+    asked.kept -= memory != NULL;
+    free(memory);
 }
 
 static void reset(size_t good) {
-    asked.count = asked.bytes = 0;
+    asked.count = asked.bytes = asked.kept = 0;
     asked.good = good;
 }
 
@@ -126,6 +142,11 @@ START_TEST(a_product_without_memory_fails) {
 }
 END_TEST
 
+/* What each failed allocation leaves behind is the text of the failure, which its thread keeps: one block, once. */
+static void expect_nothing_kept(size_t texts, const char *what, size_t good) {
+    require(asked.kept <= texts, "%s, allocation %zu fails: %zu blocks are kept", what, good, asked.kept);
+}
+
 /* Each allocation fails in turn, from the first load on; once none fails, all is well. */
 START_TEST(contexts_without_memory_fail) {
     static const char *const names[] = {"scalar", "builtin"};
@@ -140,11 +161,66 @@ START_TEST(contexts_without_memory_fail) {
             require(status == Q8K_OK || status == Q8K_ERROR_MEMORY, "%s, allocation %zu fails: %s", names[i], good,
                     q8k_status_name(status));
             require((status == Q8K_OK) == (context != NULL), "%s: a context after a failure", names[i]);
+            if (status != Q8K_OK)
+                expect_nothing_kept(1, names[i], good);
         }
         require(good > 1, "%s: no allocation failed", names[i]);
         ck_assert_str_eq(q8k_context_backend(context), names[i]);
         q8k_context_destroy(context);
     }
+}
+END_TEST
+
+/* The same for a list. Loading is one of the things that may lack memory: then a backend is rejected, and says so. */
+START_TEST(lists_without_memory_fail_or_say_so) {
+    q8k_status status = Q8K_ERROR_MEMORY;
+    size_t failed = 0, said = 0, good = 0;
+    for (bool whole = false; !whole; good++) {
+        q8k_backend_list *list = NULL;
+        reset(good);
+        status = q8k_backend_list_create(&list, NULL);
+        require((status == Q8K_OK) == (list != NULL), "allocation %zu fails: a list after a failure", good);
+        whole = status == Q8K_OK;
+        failed += status != Q8K_OK;
+        for (size_t i = 0; i < q8k_backend_list_count(list); i++) {
+            q8k_backend_info info = {.size = sizeof info};
+            ck_assert_int_eq(q8k_backend_list_get(list, i, &info), Q8K_OK);
+            if (info.state == Q8K_BACKEND_REJECTED && strstr(info.reason, "no memory") != NULL) {
+                said++;
+                whole = false;
+            }
+        }
+        q8k_backend_list_destroy(list);
+        if (status != Q8K_OK) {
+            ck_assert_int_eq(status, Q8K_ERROR_MEMORY);
+            expect_nothing_kept(1, "list", good);
+        }
+        require(good < 100, "never whole");
+    }
+    ck_assert_uint_ge(failed, 1);
+    ck_assert_uint_ge(said, 1);
+}
+END_TEST
+
+/* A failure whose text has no memory is the same failure. A thread keeps its text: each try has a thread of its own. */
+static void *fail_without_text(void *data) {
+    q8k_status *status = data;
+    reset(0);
+    *status = q8k_matmul(NULL, NULL);
+    require(strcmp(q8k_last_error(), "there is no memory for the text of this failure") == 0, "%s", q8k_last_error());
+    require(q8k_matmul(NULL, NULL) == *status && strstr(q8k_last_error(), "args = NULL") != NULL, "%s",
+            q8k_last_error());
+    return data;
+}
+
+START_TEST(failures_without_memory_for_their_text_are_the_same) {
+    q8k_status status = Q8K_OK;
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, fail_without_text, &status), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(status, Q8K_ERROR_NULL);
+    /* The thread's end gave back its text. */
+    ck_assert_uint_eq(asked.kept, 0);
 }
 END_TEST
 
@@ -156,6 +232,8 @@ Suite *suite_memory(void) {
     tcase_add_loop_test(tests, nothing_else_allocates, 0, sizeof batches / sizeof *batches);
     tcase_add_test(tests, a_product_without_memory_fails);
     tcase_add_test(tests, contexts_without_memory_fail);
+    tcase_add_test(tests, lists_without_memory_fail_or_say_so);
+    tcase_add_test(tests, failures_without_memory_for_their_text_are_the_same);
     suite_add_tcase(suite, tests);
     return suite;
 }

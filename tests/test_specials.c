@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "blocks.h"
+#include "child.h"
 #include "support.h"
 #include "tools/definition.h"
 
@@ -162,17 +163,19 @@ static void compute_everything(const q8k_context *context, const product *p) {
     free(floats);
 }
 
+#if defined(__x86_64__) || defined(__SSE__)
+static const uint64_t modes[] = {0x1f80, 0x3f80, 0x5f80, 0x7f80, 0x9fc0, 0xffc0};
+#elif defined(__aarch64__)
+static const uint64_t modes[] = {0, 1 << 22, 2 << 22, 3 << 22, 1 << 24, 7 << 22};
+#else
+static const uint64_t modes[] = {FE_TONEAREST};
+#endif
+enum { MODES = sizeof modes / sizeof *modes };
+
 /* The promises on bits are for the default mode alone, but sums of small integers come out the same in all. */
 static void check_modes(const q8k_context *context, const void *data) {
-#if defined(__x86_64__) || defined(__SSE__)
-    static const uint64_t modes[] = {0x1f80, 0x3f80, 0x5f80, 0x7f80, 0x9fc0, 0xffc0};
-#elif defined(__aarch64__)
-    static const uint64_t modes[] = {0, 1 << 22, 2 << 22, 3 << 22, 1 << 24, 7 << 22};
-#else
-    static const uint64_t modes[] = {FE_TONEAREST};
-#endif
     uint64_t before = control_bits();
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    for (size_t i = 0; i < MODES; i++) {
         set_control_bits(modes[i]);
         uint64_t set = control_bits();
         compute_everything(context, data);
@@ -200,6 +203,35 @@ START_TEST(the_floating_point_environment_is_left_alone) {
 }
 END_TEST
 
+/* The known answers are compared in the caller's mode, in which a backend gives what the reference gives. */
+typedef struct first_use {
+    uint64_t mode;
+    char wanted[64];
+} first_use;
+
+static int use_in_mode(void *data) {
+    const first_use *use = data;
+    q8k_context *context = NULL;
+    set_control_bits(use->mode);
+    uint64_t set = control_bits();
+    if (q8k_context_create(&context, NULL) != Q8K_OK)
+        return 1;
+    int found = control_bits() != set ? 2 : strcmp(q8k_context_backend(context), use->wanted) != 0 ? 3 : 0;
+    q8k_context_destroy(context);
+    return found;
+}
+
+START_TEST(the_first_use_may_be_in_any_mode) {
+    first_use use = {.mode = modes[_i]};
+    outcome found;
+    child_environment environment = {.backend_dir = test_folder("Q8K_BACKEND_DIR")};
+    child_run(&environment, &found);
+    memcpy(use.wanted, found.backend, sizeof use.wanted);
+    ck_assert_str_ne(use.wanted, "builtin");
+    ck_assert_int_eq(child_call(&environment, use_in_mode, &use), 0);
+}
+END_TEST
+
 Suite *suite_specials(void) {
     Suite *suite = suite_create("specials");
     TCase *tests = tcase_create("specials");
@@ -207,6 +239,7 @@ Suite *suite_specials(void) {
     tcase_add_loop_test(tests, a_special_activation_reaches_its_batch_row, 0, EVERY_PAIR);
     tcase_add_loop_test(tests, a_special_factor_reaches_its_row, 0, EVERY_PAIR);
     tcase_add_loop_test(tests, the_floating_point_environment_is_left_alone, 0, EVERY_PAIR);
+    tcase_add_loop_test(tests, the_first_use_may_be_in_any_mode, 0, MODES);
     suite_add_tcase(suite, tests);
     return suite;
 }
