@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs a language model of the llama family from a GGUF file: see usage() below. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "graph.h"
+#include "npy.h"
+#include "vocabulary.h"
+
+static const char usage_text[] =
+    "usage: llm [OPTION...] MODEL.gguf\n"
+    "\n"
+    "  --prompt TEXT         what to continue, by the model's own vocabulary\n"
+    "  --tokens ID,ID,...    the same as token ids; or @FILE with ids in it\n"
+    "  --generate N          tokens to add (default 32); fewer if the model ends the text\n"
+    "  --ids                 print ids instead of text\n"
+    "  --precision NAME      float (default), half or byte: how many bits of activations count\n"
+    "  --threads N           default: one for each CPU\n"
+    "  --batch N             tokens of the prompt taken at once (default 256); 1: one by one, as in generating\n"
+    "  --temp T              0 (default): the likeliest token; else as random as T\n"
+    "  --seed N              for --temp\n"
+    "  --logits FILE.npy     write the logits of all positions\n"
+    "  --ignore-end          go on after the token that ends a text\n"
+    "Speed and memory are told on standard error.\n";
+
+typedef struct settings {
+    const char *model, *prompt, *tokens, *logits;
+    q8k_precision precision;
+    size_t generate, threads, batch, seed;
+    double temperature;
+    bool ids, ignore_end;
+} settings;
+
+/* ----------------------------------------------------------------------------------------------- options --- */
+
+static size_t whole_number(const char *name, const char *value, size_t least, size_t most) {
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || number < least || number > most)
+        die("--%s = '%s' (limit %zu to %zu)", name, value, least, most);
+    return (size_t)number;
+}
+
+static double temperature(const char *value) {
+    char *end;
+    double number = strtod(value, &end);
+    if (*value == '\0' || *end != '\0' || !(number >= 0 && number <= 1000))
+        die("--temp = '%s' (limit 0 to 1000)", value);
+    return number;
+}
+
+static void take_option(settings *s, int option, const char *value) {
+    switch (option) {
+    case 'p':
+        s->prompt = value;
+        break;
+    case 't':
+        s->tokens = value;
+        break;
+    case 'g':
+        s->generate = whole_number("generate", value, 0, 1 << 20);
+        break;
+    case 'i':
+        s->ids = true;
+        break;
+    case 'r':
+        need(q8k_precision_from_name(value, &s->precision), "--precision", value);
+        break;
+    case 'n':
+        s->threads = whole_number("threads", value, 1, 1024);
+        break;
+    case 'b':
+        s->batch = whole_number("batch", value, 1, 1 << 16);
+        break;
+    case 'e':
+        s->temperature = temperature(value);
+        break;
+    case 's':
+        s->seed = whole_number("seed", value, 0, SIZE_MAX);
+        break;
+    case 'l':
+        s->logits = value;
+        break;
+    case 'x':
+        s->ignore_end = true;
+        break;
+    case 'h':
+        fputs(usage_text, stdout);
+        exit(0);
+    default:
+        fputs(usage_text, stderr);
+        exit(2);
+    }
+}
+
+static settings take_settings(int argc, char **argv) {
+    static const struct option options[] = {{"prompt", required_argument, NULL, 'p'},
+                                            {"tokens", required_argument, NULL, 't'},
+                                            {"generate", required_argument, NULL, 'g'},
+                                            {"ids", no_argument, NULL, 'i'},
+                                            {"precision", required_argument, NULL, 'r'},
+                                            {"threads", required_argument, NULL, 'n'},
+                                            {"batch", required_argument, NULL, 'b'},
+                                            {"temp", required_argument, NULL, 'e'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"logits", required_argument, NULL, 'l'},
+                                            {"ignore-end", no_argument, NULL, 'x'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    settings s = {.generate = 32, .threads = cpus < 1 ? 1 : (size_t)cpus, .batch = 256};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+        take_option(&s, option, optarg);
+    if (optind + 1 != argc || (s.prompt != NULL) == (s.tokens != NULL)) {
+        fputs(usage_text, stderr);
+        exit(2);
+    }
+    s.model = argv[optind];
+    return s;
+}
+
+/* ------------------------------------------------------------------------------------------------ tokens --- */
+
+static void take_ids(const settings *s, size_t most, token_list *list) {
+    FILE *file = s->tokens[0] == '@' ? fopen(s->tokens + 1, "r")
+                                     : fmemopen((void *)(uintptr_t)s->tokens, strlen(s->tokens), "r");
+    if (file == NULL)
+        die("--tokens = '%s': %s", s->tokens, strerror(errno));
+    char word[32];
+    while (fscanf(file, "%*[, \t\r\n]"), fscanf(file, "%31[^, \t\r\n]", word) == 1)
+        add_token(list, whole_number("tokens", word, 0, most - 1));
+    if (ferror(file))
+        die("--tokens = '%s': cannot be read", s->tokens);
+    fclose(file);
+}
+
+static token_list take_prompt(const settings *s, const vocabulary *v) {
+    token_list list = {.ids = NULL};
+    if (s->tokens != NULL)
+        take_ids(s, v->count, &list);
+    else
+        tokenize(v, (text){s->prompt, strlen(s->prompt)}, &list);
+    if (list.count == 0)
+        die("the prompt has no tokens");
+    return list;
+}
+
+/* Between 0 and 1, by splitmix64. */
+static double next_random(size_t *seed) {
+    uint64_t z = (*seed += 0x9e3779b97f4a7c15U);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+/* The likeliest token; with a temperature, token i as often as exp(logit / temperature) says. */
+static size_t choose(settings *s, const float *logits, size_t count) {
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        best = logits[i] > logits[best] ? i : best;
+    if (s->temperature == 0)
+        return best;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += exp((double)(logits[i] - logits[best]) / s->temperature);
+    double left = next_random(&s->seed) * sum;
+    for (size_t i = 0; i < count; i++) {
+        left -= exp((double)(logits[i] - logits[best]) / s->temperature);
+        if (left < 0)
+            return i;
+    }
+    return best;
+}
+
+/* ------------------------------------------------------------------------------------------------- a run --- */
+
+typedef struct session {
+    settings *s;
+    graph *g;
+    vocabulary *v;
+    FILE *logits;
+    double prompt_seconds, generate_seconds;
+    size_t generated;
+} session;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void write_logits(session *run, size_t rows) {
+    if (run->logits != NULL)
+        fwrite(run->g->logits, sizeof(float), rows * run->v->count, run->logits);
+}
+
+/* Afterwards the last position's logits are the last in g->logits: where. */
+static const float *take_tokens(session *run, const token_list *prompt) {
+    size_t rows = 0, kept = 0;
+    for (size_t at = 0; at < prompt->count; at += rows) {
+        rows = prompt->count - at < run->s->batch ? prompt->count - at : run->s->batch;
+        kept = run->logits != NULL ? rows : at + rows == prompt->count;
+        graph_run(run->g, prompt->ids + at, rows, kept);
+        write_logits(run, kept);
+    }
+    return run->g->logits + (kept - 1) * run->v->count;
+}
+
+static void print(const session *run, int32_t id) {
+    if (run->s->ids)
+        printf("%d\n", (int)id);
+    else
+        print_token(run->v, id, stdout);
+    fflush(stdout);
+}
+
+static void generate(session *run, const float *logits) {
+    for (; run->generated < run->s->generate; run->generated++) {
+        int32_t id = (int32_t)choose(run->s, logits, run->v->count);
+        if (id == run->v->end && !run->s->ignore_end)
+            return;
+        print(run, id);
+        graph_run(run->g, &id, 1, 1);
+        write_logits(run, 1);
+        logits = run->g->logits;
+    }
+}
+
+static void report(const session *run, size_t prompt) {
+    const graph *g = run->g;
+    fprintf(stderr, "backend %s, precision %s, %zu threads\n", q8k_context_backend(g->context),
+            q8k_precision_name(g->precision), g->threads);
+    fprintf(stderr, "prompt: %zu tokens, %.2f tokens/s\n", prompt, (double)prompt / run->prompt_seconds);
+    fprintf(stderr, "generated: %zu tokens, %.2f tokens/s\n", run->generated,
+            (double)run->generated / run->generate_seconds);
+    fprintf(stderr, "time in libq8k: %.1f %%\n", 100 * g->seconds[0] / (g->seconds[0] + g->seconds[1]));
+    fprintf(stderr, "memory: file %.1f MB, cache %.1f MB, workspace %.1f MB\n", 1e-6 * (double)g->m->file.length,
+            1e-6 * (double)cache_bytes(&g->cache, g->m), 1e-6 * (double)g->workspace_bytes);
+}
+
+static void run_model(session *run, const token_list *prompt) {
+    if (run->s->logits != NULL) {
+        run->logits = create_file(run->s->logits);
+        npy_header(run->logits, prompt->count + run->s->generate, run->v->count);
+    }
+    double start = now();
+    const float *last = take_tokens(run, prompt);
+    run->prompt_seconds = now() - start;
+    start = now();
+    generate(run, last);
+    run->generate_seconds = now() - start;
+    if (run->logits != NULL)
+        close_file(run->logits, run->s->logits);
+}
+
+int main(int argc, char **argv) {
+    settings s = take_settings(argc, argv);
+    model m;
+    vocabulary v;
+    graph g;
+    model_open(&m, s.model);
+    vocabulary_open(&v, &m.file, m.vocabulary);
+    token_list prompt = take_prompt(&s, &v);
+    size_t positions = prompt.count + s.generate;
+    if (positions > m.context)
+        die("%zu tokens of the prompt and %zu to generate (limit %zu, the model's context)", prompt.count, s.generate,
+            m.context);
+    s.batch = s.batch < prompt.count ? s.batch : prompt.count;
+    /* With logits of all positions, the number of rows in the file must be known before. */
+    s.ignore_end = s.ignore_end || s.logits != NULL;
+    graph_create(&g, &m, s.precision, s.threads, positions, s.batch, s.logits != NULL ? s.batch : 1);
+    session run = {.s = &s, .g = &g, .v = &v};
+    run_model(&run, &prompt);
+    if (!s.ids)
+        printf("\n");
+    report(&run, prompt.count);
+    graph_destroy(&g);
+    free(prompt.ids);
+    vocabulary_close(&v);
+    model_close(&m);
+    if (fflush(stdout) != 0)
+        die("standard output: %s", strerror(errno));
+    return 0;
+}
