@@ -47,12 +47,12 @@ static void meet(meeting *m, size_t count) {
             sched_yield();
 }
 
-/* Thread 0's time since the last call goes to one of the two. Waiting for the others belongs to the step that ends. */
+/* Thread 0 counts its time since the last call. Waiting for the others belongs to the step that ends. */
 static void wait_for_all(worker w, int where, double *since) {
     meet(&w.g->meeting, w.count);
     if (w.index == 0) {
         double time = now();
-        w.g->seconds[where] += time - *since;
+        w.g->library_seconds += where == IN_LIBRARY ? time - *since : 0;
         *since = time;
     }
 }

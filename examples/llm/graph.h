@@ -31,7 +31,7 @@ typedef struct graph {
     float *logits;
     void *prepared; /* the one preparation that all matrices with the same input share */
     size_t prepared_bytes, workspace_bytes;
-    double seconds[2]; /* spent by thread 0 in libq8k, and elsewhere */
+    double library_seconds; /* that thread 0 has spent in libq8k */
     meeting meeting;
 } graph;
 

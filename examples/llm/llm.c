@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "common.h"
@@ -40,7 +41,7 @@ static token_list take_prompt(const settings *s, const vocabulary *v) {
 }
 
 /* Between 0 and 1, by splitmix64. */
-static double next_random(size_t *seed) {
+static double next_random(uint64_t *seed) {
     uint64_t z = (*seed += 0x9e3779b97f4a7c15U);
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
     z = (z ^ z >> 27) * 0x94d049bb133111ebU;
@@ -73,7 +74,6 @@ typedef struct session {
     graph *g;
     vocabulary *v;
     FILE *logits;
-    double prompt_seconds, generate_seconds;
     size_t generated;
 } session;
 
@@ -120,31 +120,41 @@ static void generate(session *run, const float *logits) {
     }
 }
 
-static void report(const session *run, size_t prompt) {
-    const graph *g = run->g;
-    fprintf(stderr, "backend %s, precision %s, %zu threads\n", q8k_context_backend(g->context),
-            q8k_precision_name(g->precision), g->threads);
-    fprintf(stderr, "prompt: %zu tokens, %.2f tokens/s\n", prompt, (double)prompt / run->prompt_seconds);
-    fprintf(stderr, "generated: %zu tokens, %.2f tokens/s\n", run->generated,
-            (double)run->generated / run->generate_seconds);
-    fprintf(stderr, "time in libq8k: %.1f %%\n", 100 * g->seconds[0] / (g->seconds[0] + g->seconds[1]));
-    fprintf(stderr, "memory: file %.1f MB, cache %.1f MB, workspace %.1f MB\n", 1e-6 * (double)g->m->file.length,
-            1e-6 * (double)cache_bytes(&g->cache, g->m), 1e-6 * (double)g->workspace_bytes);
+/* Tells how long some tokens took, since a time and what libq8k had taken of it until then. */
+static void report_speed(const graph *g, const char *what, size_t tokens, double since, double library) {
+    double seconds = now() - since;
+    if (tokens > 0)
+        fprintf(stderr, "%s: %zu tokens, %.2f tokens/s, %.1f %% of it in libq8k\n", what, tokens,
+                (double)tokens / seconds, 100 * (g->library_seconds - library) / seconds);
+}
+
+static void report_memory(const graph *g) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    fprintf(stderr, "memory: file %.1f MB, cache %.1f MB, workspace %.1f MB, resident %.1f MB\n",
+            1e-6 * (double)g->m->file.length, 1e-6 * (double)cache_bytes(&g->cache, g->m),
+            1e-6 * (double)g->workspace_bytes, 1.024e-3 * (double)usage.ru_maxrss);
 }
 
 static void run_model(session *run, const token_list *prompt) {
+    const graph *g = run->g;
     if (run->s->logits != NULL) {
         run->logits = create_file(run->s->logits);
         npy_header(run->logits, prompt->count + run->s->generate, run->v->count);
     }
+    fprintf(stderr, "backend %s, precision %s, %zu threads\n", q8k_context_backend(g->context),
+            q8k_precision_name(g->precision), g->threads);
     for (size_t i = 0; run->s->echo && i < prompt->count; i++)
         print(run, prompt->ids[i]);
-    double start = now();
+    double since = now();
     const float *last = take_tokens(run, prompt);
-    run->prompt_seconds = now() - start;
-    start = now();
+    report_speed(g, "prompt", prompt->count, since, 0);
+    double library = g->library_seconds;
+    since = now();
     generate(run, last);
-    run->generate_seconds = now() - start;
+    printf("%s", run->s->ids ? "" : "\n");
+    report_speed(g, "generated", run->generated, since, library);
+    report_memory(g);
     if (run->logits != NULL)
         close_file(run->logits, run->s->logits);
 }
@@ -167,9 +177,6 @@ int main(int argc, char **argv) {
     graph_create(&g, &m, s.precision, s.threads, positions, s.batch, s.logits != NULL ? s.batch : 1);
     session run = {.s = &s, .g = &g, .v = &v};
     run_model(&run, &prompt);
-    if (!s.ids)
-        printf("\n");
-    report(&run, prompt.count);
     graph_destroy(&g);
     free(prompt.ids);
     vocabulary_close(&v);

@@ -9,7 +9,8 @@
 typedef struct settings {
     const char *model, *prompt, *tokens, *logits;
     q8k_precision precision;
-    size_t generate, threads, batch, seed;
+    size_t generate, threads, batch;
+    uint64_t seed;
     double temperature;
     bool echo, ids, ignore_end;
 } settings;
