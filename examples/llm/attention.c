@@ -5,9 +5,9 @@
 #include "common.h"
 #include "vector.h"
 
-enum { TILE = ATTENTION_ROWS };
-
-#define INLINE static inline __attribute__((always_inline))
+/* Rows of queries of one head of keys that are computed together, so that what is loaded of keys and values serves all:
+ * as many as hide how long a multiplication takes. */
+enum { TILE = 8 };
 
 /* ------------------------------------------------------------------------------------------------- cache --- */
 
@@ -49,115 +49,103 @@ void cache_put_keys(const cache *c, size_t layer, size_t position, const float *
 
 /* ------------------------------------------------------------------------------------------------- tiles --- */
 
-/* Some rows of queries with the same head of keys. */
+/* Rows of queries that share a head of keys, interleaved: queries by column, then by row; scores by block of positions, by
+ * row, by position in the block. So both loops below step through memory with one pointer. */
 typedef struct tile {
     size_t rows;
-    const float *query[TILE];
-    float *score[TILE], *output[TILE];
+    size_t from[TILE]; /* where a row is in queries and output; rows that are missing repeat the last one */
     size_t seen[TILE]; /* positions that the row may look at; the last row sees most */
     float scale[TILE]; /* of the output, so that the weights' sum is 1 */
+    float *query, *score;
 } tile;
 
-/* The compiler makes one function for each number of rows, with all sums in registers. */
-INLINE void score_rows(const tile *t, size_t first, size_t rows, const float *keys, size_t blocks, size_t head_width) {
-    for (size_t b = 0; b < blocks; b++) {
-        vector sum[TILE] = {{0}};
-        for (size_t k = 0; k < head_width; k++) {
-            vector column = load(keys + (b * head_width + k) * LANES);
-            for (size_t r = 0; r < rows; r++)
-                sum[r] += t->query[first + r][k] * column;
-        }
-        for (size_t r = 0; r < rows; r++)
-            store(t->score[first + r] + b * LANES, sum[r]);
-    }
+static float *score_at(const tile *t, size_t block, size_t row) {
+    return t->score + (block * TILE + row) * LANES;
 }
 
-INLINE void sum_rows(const tile *t, size_t first, size_t rows, const float *values, size_t stride, size_t positions,
-                     size_t head_width) {
-    for (size_t k = 0; k < head_width; k += LANES) {
-        vector sum[TILE] = {{0}};
-        for (size_t p = 0; p < positions; p++) {
-            vector column = load(values + p * stride + k);
-            for (size_t r = 0; r < rows; r++)
-                sum[r] += t->score[first + r][p] * column;
-        }
-        for (size_t r = 0; r < rows; r++)
-            store(t->output[first + r] + k, sum[r] * t->scale[first + r]);
+static void score_block(const tile *t, const float *keys, size_t block, size_t head_width) {
+    vector sum[TILE] = {{0}};
+    for (size_t k = 0; k < head_width; k++) {
+        vector column = load(keys + (block * head_width + k) * LANES);
+        const float *query = t->query + k * TILE;
+#pragma GCC unroll 8
+        for (size_t r = 0; r < TILE; r++)
+            sum[r] += query[r] * column;
     }
+    for (size_t r = 0; r < TILE; r++)
+        store(score_at(t, block, r), sum[r]);
 }
 
 /* Makes weights of scores, but for a factor: those of positions that the row must not see are 0. */
 static void weigh_row(tile *t, size_t r, size_t blocks) {
-    float *score = t->score[r];
     for (size_t p = t->seen[r]; p < blocks * LANES; p++)
-        score[p] = -INFINITY;
-    vector most = load(score);
+        score_at(t, p / LANES, r)[p % LANES] = -INFINITY;
+    vector most = load(score_at(t, 0, r));
     for (size_t b = 1; b < blocks; b++) {
-        vector next = load(score + b * LANES);
+        vector next = load(score_at(t, b, r));
         most = select(next > most, next, most);
     }
     float largest = largest_of(most);
     vector sum = {0};
     for (size_t b = 0; b < blocks; b++) {
-        vector weight = exponential(load(score + b * LANES) - largest);
-        store(score + b * LANES, weight);
+        vector weight = exponential(load(score_at(t, b, r)) - largest);
+        store(score_at(t, b, r), weight);
         sum += weight;
     }
     t->scale[r] = 1 / sum_of(sum);
 }
 
-/* Calls a function of the above for all rows of a tile, as many at a time as may be. */
-#define FOR_ROWS(function, t, ...)                                                                                     \
-    for (size_t first = 0, rows; first < (t)->rows; first += rows) {                                                   \
-        rows = (t)->rows - first;                                                                                      \
-        rows = rows >= TILE ? TILE : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;                                                \
-        switch (rows) {                                                                                                \
-        case TILE:                                                                                                     \
-            function(t, first, TILE, __VA_ARGS__);                                                                     \
-            break;                                                                                                     \
-        case 4:                                                                                                        \
-            function(t, first, 4, __VA_ARGS__);                                                                        \
-            break;                                                                                                     \
-        case 2:                                                                                                        \
-            function(t, first, 2, __VA_ARGS__);                                                                        \
-            break;                                                                                                     \
-        default:                                                                                                       \
-            function(t, first, 1, __VA_ARGS__);                                                                        \
-            break;                                                                                                     \
-        }                                                                                                              \
+/* As many columns of the output as a vector has lanes. */
+static void sum_columns(const tile *t, const float *values, size_t stride, float *output) {
+    vector sum[TILE] = {{0}};
+    for (size_t p = 0; p < t->seen[TILE - 1]; p++) {
+        vector column = load(values + p * stride);
+        const float *weight = score_at(t, p / LANES, 0) + p % LANES;
+#pragma GCC unroll 8
+        for (size_t r = 0; r < TILE; r++)
+            sum[r] += weight[r * LANES] * column;
     }
-
-static void attend_tile(const cache *c, size_t layer, size_t head, tile *t) {
-    size_t seen = t->seen[t->rows - 1], blocks = (seen + LANES - 1) / LANES;
-    const float *keys = keys_of(c, layer, head), *values = cache_values(c, layer, 0) + head * c->head_width;
-    FOR_ROWS(score_rows, t, keys, blocks, c->head_width)
     for (size_t r = 0; r < t->rows; r++)
+        store(output + t->from[r], sum[r] * t->scale[r]);
+}
+
+static void attend_tile(const cache *c, size_t layer, size_t head, tile *t, float *output) {
+    size_t blocks = (t->seen[TILE - 1] + LANES - 1) / LANES;
+    const float *keys = keys_of(c, layer, head), *values = cache_values(c, layer, 0) + head * c->head_width;
+    for (size_t b = 0; b < blocks; b++)
+        score_block(t, keys, b, c->head_width);
+    for (size_t r = 0; r < TILE; r++)
         weigh_row(t, r, blocks);
-    FOR_ROWS(sum_rows, t, values, width_of(c), seen, c->head_width)
+    for (size_t k = 0; k < c->head_width; k += LANES)
+        sum_columns(t, values + k, width_of(c), output + k);
 }
 
 /* Tile `index` of a head: its rows are numbered by position, then by the heads of queries in its group. */
-static tile make_tile(const cache *c, size_t index, size_t head, size_t position, size_t batch, const float *queries,
-                      float *output, size_t width, float *scores) {
-    size_t group = width / width_of(c), from = index * TILE, left = batch * group - from;
-    tile t = {.rows = left < TILE ? left : TILE};
-    for (size_t r = 0; r < t.rows; r++) {
-        size_t row = (from + r) / group, at = row * width + (head * group + (from + r) % group) * c->head_width;
-        t.query[r] = queries + at;
-        t.output[r] = output + at;
-        t.score[r] = scores + r * c->positions;
-        t.seen[r] = position + row + 1;
+static void fill_tile(const cache *c, tile *t, size_t index, size_t head, size_t position, size_t batch,
+                      const float *queries, size_t width) {
+    size_t group = width / width_of(c), first = index * TILE, left = batch * group - first;
+    t->rows = left < TILE ? left : TILE;
+    for (size_t r = 0; r < TILE; r++) {
+        size_t number = first + (r < t->rows ? r : t->rows - 1), row = number / group;
+        t->from[r] = row * width + (head * group + number % group) * c->head_width;
+        t->seen[r] = position + row + 1;
+        for (size_t k = 0; k < c->head_width; k++)
+            t->query[k * TILE + r] = queries[t->from[r] + k];
     }
-    return t;
+}
+
+size_t attention_scratch(const cache *c) {
+    return TILE * (c->positions + c->head_width);
 }
 
 void attend(const cache *c, size_t layer, size_t position, size_t batch, const float *queries, float *output,
-            size_t width, float *scores, size_t part, size_t parts) {
+            size_t width, float *scratch, size_t part, size_t parts) {
     size_t group = width / width_of(c), tiles = (batch * group + TILE - 1) / TILE;
+    tile t = {.score = scratch, .query = scratch + TILE * c->positions};
     /* Later tiles see more positions: every part takes some of all sizes. */
     for (size_t i = part; i < tiles * c->heads; i += parts) {
         size_t head = i % c->heads;
-        tile t = make_tile(c, i / c->heads, head, position, batch, queries, output, width, scores);
-        attend_tile(c, layer, head, &t);
+        fill_tile(c, &t, i / c->heads, head, position, batch, queries, width);
+        attend_tile(c, layer, head, &t, output);
     }
 }

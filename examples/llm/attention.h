@@ -5,10 +5,6 @@
 
 #include "model.h"
 
-/* Rows of queries of one head of keys that are computed together, so that what is loaded of keys and values serves all:
- * as many as hide how long a multiplication takes. */
-enum { ATTENTION_ROWS = 8 };
-
 typedef struct cache {
     size_t positions; /* there is room for; a multiple of the vectors' lanes */
     size_t heads, head_width;
@@ -32,8 +28,10 @@ void cache_put_keys(const cache *c, size_t layer, size_t position, const float *
  * to all positions up to their own: the sum of the values, weighted by the softmax of query times key. Rows are `width`
  * floats apart, in `queries` and in `output` alike, which may be the same. Computes part `part` of `parts`. Each output is computed in the same
  * order whatever the batch and the parts, so it has the same bits.
- * `scores`: ATTENTION_ROWS * positions floats for this part alone. */
+ * `scratch`: attention_scratch() floats for this part alone. */
 void attend(const cache *c, size_t layer, size_t position, size_t batch, const float *queries, float *output,
-            size_t width, float *scores, size_t part, size_t parts);
+            size_t width, float *scratch, size_t part, size_t parts);
+
+size_t attention_scratch(const cache *c);
 
 #endif

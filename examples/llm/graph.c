@@ -153,7 +153,7 @@ static void attention_block(worker w, size_t index, double *since) {
     rotate_rows(w, l, index);
     wait_for_all(w, ELSEWHERE, since);
     attend(&g->cache, index, g->position, g->rows, g->query, g->query, m->query_width,
-           g->scores + w.index * ATTENTION_ROWS * g->cache.positions, w.index, w.count);
+           g->scratch + w.index * attention_scratch(&g->cache), w.index, w.count);
     wait_for_all(w, ELSEWHERE, since);
     prepare(w, g->query, m->query_width, g->rows, since);
     multiply(w, &l->output, g->rows, g->normal);
@@ -247,7 +247,7 @@ void graph_create(graph *g, const model *m, q8k_precision precision, size_t thre
     g->cosines = floats(g, positions, m->rope_width / 2);
     g->sines = floats(g, positions, m->rope_width / 2);
     make_angles(m, positions, g->cosines, g->sines);
-    g->scores = floats(g, threads * ATTENTION_ROWS, g->cache.positions);
+    g->scratch = floats(g, threads, attention_scratch(&g->cache));
     g->logits = floats(g, logits_rows, m->vocabulary);
     g->prepared_bytes = prepared_bytes(g, larger(larger(m->width, m->query_width), m->hidden), rows);
     g->prepared = allocate(g->prepared_bytes, 1);
@@ -257,7 +257,7 @@ void graph_create(graph *g, const model *m, q8k_precision precision, size_t thre
 void graph_destroy(graph *g) {
     free(g->prepared);
     free(g->logits);
-    free(g->scores);
+    free(g->scratch);
     free(g->sines);
     free(g->cosines);
     free(g->query);

@@ -27,7 +27,7 @@ typedef struct graph {
     float *keys;            /* rows x kv_width, until they are in the cache */
     float *gate, *up;       /* rows x hidden: in the place of `query` and `keys`, which are needed no more by then */
     float *cosines, *sines; /* positions x rope_width / 2 */
-    float *scores;          /* for each thread, of a tile of attention */
+    float *scratch;         /* of attention, for each thread */
     float *logits;
     void *prepared; /* the one preparation that all matrices with the same input share */
     size_t prepared_bytes, workspace_bytes;
