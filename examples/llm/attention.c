@@ -49,8 +49,8 @@ void cache_put_keys(const cache *c, size_t layer, size_t position, const float *
 
 /* ------------------------------------------------------------------------------------------------- tiles --- */
 
-/* Rows of queries that share a head of keys, interleaved: queries by column, then by row; scores by block of positions, by
- * row, by position in the block. So both loops below step through memory with one pointer. */
+/* Rows of queries that share a head of keys, interleaved: queries by column, then by row; scores by block of positions,
+ * by row, by position in the block. So both loops below step through memory with one pointer. */
 typedef struct tile {
     size_t rows;
     size_t from[TILE]; /* where a row is in queries and output; rows that are missing repeat the last one */

@@ -24,10 +24,10 @@ float *cache_values(const cache *c, size_t layer, size_t position);
 /* Takes the keys of all heads of a position, head_width apart. */
 void cache_put_keys(const cache *c, size_t layer, size_t position, const float *keys);
 
-/* Attention of `batch` rows of queries, already divided by the root of head_width, at `position` and those that follow it,
- * to all positions up to their own: the sum of the values, weighted by the softmax of query times key. Rows are `width`
- * floats apart, in `queries` and in `output` alike, which may be the same. Computes part `part` of `parts`. Each output is computed in the same
- * order whatever the batch and the parts, so it has the same bits.
+/* Attention of `batch` rows of queries, already divided by the root of head_width, at `position` and those that follow
+ * it, to all positions up to their own: the sum of the values, weighted by the softmax of query times key. Rows are
+ * `width` floats apart, in `queries` and in `output` alike, which may be the same. Computes part `part` of `parts`.
+ * Each output is computed in the same order whatever the batch and the parts, so it has the same bits.
  * `scratch`: attention_scratch() floats for this part alone. */
 void attend(const cache *c, size_t layer, size_t position, size_t batch, const float *queries, float *output,
             size_t width, float *scratch, size_t part, size_t parts);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Byte-level vocabularies: text is cut into words, and in each the pairs of pieces are joined that come first in the list
- * of merges. A byte is written as a character of its own: itself where that is printable, else one from U+0100 on. */
+/* Byte-level vocabularies: text is cut into words, and in each the pairs of pieces are joined that come first in the
+ * list of merges. A byte is written as a character of its own: itself where that is printable, else one above U+00FF. */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>

@@ -128,7 +128,7 @@ size_t gguf_number(const gguf *file, const char *key, size_t least, size_t most,
     const gguf_value *found = find_plain(file, key, is_whole, "a whole number");
     if (found == NULL && otherwise < least)
         die("%s: there is no key '%s'", file->path, key);
-    /* A negative one is too large when read like this, or is within the limits by its lower bits, which does no harm. */
+    /* A negative one is too large when read like this, or within the limits by its lower bits, which does no harm. */
     uint64_t number = found == NULL ? otherwise : number_at(file, found->at, type_bytes(found->type));
     if (found != NULL && (number < least || number > most))
         die("%s: '%s' = %" PRIu64 " at byte %zu (limit %zu to %zu)", file->path, key, number, found->at, least, most);

@@ -57,12 +57,12 @@ void gguf_close(gguf *file);
 /* NULL if there is no such value. Names that are there twice end the program when they are looked up. */
 const gguf_value *gguf_find(const gguf *file, const char *key);
 
-/* Whether there is such a tensor. Its size, type and place are checked only now: what nobody asks for may be of types that
- * this program does not know. */
+/* Whether there is such a tensor. Its size, type and place are checked only now: what nobody asks for may be of types
+ * that this program does not know. */
 bool gguf_find_tensor(const gguf *file, const char *name, tensor *found);
 
-/* A value that must be a whole number from `least` to `most`; where it is absent: `otherwise`, or the program's end if that
- * is below `least`. */
+/* A value that must be a whole number from `least` to `most`; where it is absent: `otherwise`, or the program's end if
+ * that is below `least`. */
 size_t gguf_number(const gguf *file, const char *key, size_t least, size_t most, size_t otherwise);
 
 /* A value that must be a finite float32 above 0. */

@@ -15,11 +15,13 @@
 #include "graph.h"
 #include "layers.h"
 
-/* Every thread runs the graph, and computes its part of each step: `index` of `count`. Where a step needs all that the one
- * before it made, they wait for one another. */
+/* Every thread runs the graph, and computes its part of each step: `index` of `count`. Where a step needs all that the
+ * one before it made, they wait for one another.
+ * Steps are about `rows` rows of the state, from row `first` on: all, and at the end those whose logits are wanted. */
 typedef struct worker {
     graph *g;
     size_t index, count;
+    size_t first, rows;
 } worker;
 
 enum { IN_LIBRARY = 0, ELSEWHERE = 1 };
@@ -60,22 +62,22 @@ static void wait_for_all(worker w, int where, double *since) {
 /* ------------------------------------------------------------------------------------------ with libq8k --- */
 
 /* From here to the next call, products are of this input. */
-static void prepare(worker w, const float *input, size_t columns, size_t rows, double *since) {
+static void prepare(worker w, const float *input, size_t columns, double *since) {
     q8k_input_args args = {
-        .size = sizeof args, .precision = w.g->precision, .in_features = columns, .batch = rows, .input = input};
+        .size = sizeof args, .precision = w.g->precision, .in_features = columns, .batch = w.rows, .input = input};
     need(q8k_input_prepare(w.g->context, &args, w.g->prepared, w.g->prepared_bytes, w.index, w.count), "preparing",
          "an input");
     wait_for_all(w, IN_LIBRARY, since);
 }
 
 /* This thread's part of a product: the others' are not there before they have been waited for. */
-static void multiply(worker w, const tensor *weights, size_t rows, float *output) {
+static void multiply(worker w, const tensor *weights, float *output) {
     q8k_matmul_args args = {.size = sizeof args,
                             .format = weights->format,
                             .precision = w.g->precision,
                             .out_features = weights->rows,
                             .in_features = weights->cols,
-                            .batch = rows,
+                            .batch = w.rows,
                             .weights = weights->data,
                             .weights_bytes = weights->bytes,
                             .output = output};
@@ -85,42 +87,54 @@ static void multiply(worker w, const tensor *weights, size_t rows, float *output
 
 /* ------------------------------------------------------------------------------------------------- steps --- */
 
-/* The rows of this thread are those of its index, every `count`th. */
-#define FOR_MY_ROWS(w, r, rows) for (size_t r = (w).index; r < (rows); r += (w).count)
+/* The rows of this thread: every `count`th. */
+#define FOR_MY_ROWS(w, r) for (size_t r = (w).index; r < (w).rows; r += (w).count)
 
-static void embed(worker w, const int32_t *tokens) {
-    const graph *g = w.g;
+static void embed_row(const graph *g, int32_t token, float *output) {
     const tensor *t = &g->m->embedding;
-    size_t row_bytes = t->bytes / t->rows, width = g->m->width;
-    FOR_MY_ROWS(w, r, g->rows) {
-        const uint8_t *row = t->data + (size_t)tokens[r] * row_bytes;
-        if (t->format == 0) {
-            memcpy(g->state + r * width, row, row_bytes);
-            continue;
-        }
-        q8k_dequantize_args args = {.size = sizeof args,
-                                    .format = t->format,
-                                    .rows = 1,
-                                    .cols = width,
-                                    .weights = row,
-                                    .weights_bytes = row_bytes,
-                                    .output = g->state + r * width};
-        need(q8k_dequantize(g->context, &args), "decoding", "an embedding");
+    size_t row_bytes = t->bytes / t->rows;
+    const uint8_t *row = t->data + (size_t)token * row_bytes;
+    if (t->format == 0) {
+        memcpy(output, row, row_bytes);
+        return;
     }
+    q8k_dequantize_args args = {.size = sizeof args,
+                                .format = t->format,
+                                .rows = 1,
+                                .cols = g->m->width,
+                                .weights = row,
+                                .weights_bytes = row_bytes,
+                                .output = output};
+    need(q8k_dequantize(g->context, &args), "decoding", "an embedding");
 }
 
-static void normalize_rows(worker w, const float *weights, size_t from, size_t rows, double *since) {
+static void embed(worker w, const int32_t *tokens, double *since) {
     const graph *g = w.g;
     size_t width = g->m->width;
-    FOR_MY_ROWS(w, r, rows)
-    normalize(g->normal + r * width, g->state + (from + r) * width, weights, width, g->m->norm_epsilon);
+    FOR_MY_ROWS(w, r) {
+        embed_row(g, tokens[r], g->state + r * width);
+        normalize(g->normal + r * width, g->state + r * width, g->m->layer[0].attention_norm, width,
+                  g->m->norm_epsilon);
+    }
+    wait_for_all(w, ELSEWHERE, since);
+}
+
+/* Adds what a block has computed to the state, and makes the next block's input of that. */
+static void add_and_normalize(worker w, const float *weights, double *since) {
+    const graph *g = w.g;
+    size_t width = g->m->width;
+    FOR_MY_ROWS(w, r) {
+        float *state = g->state + (w.first + r) * width, *row = g->normal + r * width;
+        add(state, row, width);
+        normalize(row, state, weights, width, g->m->norm_epsilon);
+    }
     wait_for_all(w, ELSEWHERE, since);
 }
 
 static void rotate_rows(worker w, const layer_weights *l, size_t index) {
     const graph *g = w.g;
     const model *m = g->m;
-    FOR_MY_ROWS(w, r, g->rows) {
+    FOR_MY_ROWS(w, r) {
         size_t position = g->position + r, angles = position * (m->rope_width / 2);
         float *query = g->query + r * m->query_width, *key = g->keys + r * m->kv_width;
         add(query, l->query_bias, m->query_width);
@@ -132,78 +146,71 @@ static void rotate_rows(worker w, const layer_weights *l, size_t index) {
     }
 }
 
-static void add_rows(worker w) {
-    const graph *g = w.g;
-    size_t width = g->m->width;
-    FOR_MY_ROWS(w, r, g->rows)
-    add(g->state + r * width, g->normal + r * width, width);
-}
-
-static void attention_block(worker w, size_t index, double *since) {
+/* Leaves in g->query what attention makes of the queries. */
+static void attention(worker w, size_t index, double *since) {
     const graph *g = w.g;
     const model *m = g->m;
     const layer_weights *l = &m->layer[index];
-    normalize_rows(w, l->attention_norm, 0, g->rows, since);
-    prepare(w, g->normal, m->width, g->rows, since);
-    multiply(w, &l->query, g->rows, g->query);
-    multiply(w, &l->key, g->rows, g->keys);
+    prepare(w, g->normal, m->width, since);
+    multiply(w, &l->query, g->query);
+    multiply(w, &l->key, g->keys);
     /* The values' product goes where they will stay. */
-    multiply(w, &l->value, g->rows, cache_values(&g->cache, index, g->position));
+    multiply(w, &l->value, cache_values(&g->cache, index, g->position));
     wait_for_all(w, IN_LIBRARY, since);
     rotate_rows(w, l, index);
     wait_for_all(w, ELSEWHERE, since);
-    attend(&g->cache, index, g->position, g->rows, g->query, g->query, m->query_width,
+    attend(&g->cache, index, g->position, w.rows, g->query, g->query, m->query_width,
            g->scratch + w.index * attention_scratch(&g->cache), w.index, w.count);
     wait_for_all(w, ELSEWHERE, since);
-    prepare(w, g->query, m->query_width, g->rows, since);
-    multiply(w, &l->output, g->rows, g->normal);
-    wait_for_all(w, IN_LIBRARY, since);
-    add_rows(w);
 }
 
-static void ffn_block(worker w, size_t index, double *since) {
+/* The rest of a layer; `next_norm` belongs to what comes after it. */
+static void feed_forward(worker w, size_t index, const float *next_norm, double *since) {
     const graph *g = w.g;
     const model *m = g->m;
     const layer_weights *l = &m->layer[index];
-    /* A row is normalized by the thread that has just added to it. */
-    normalize_rows(w, l->ffn_norm, 0, g->rows, since);
-    prepare(w, g->normal, m->width, g->rows, since);
-    multiply(w, &l->gate, g->rows, g->gate);
-    multiply(w, &l->up, g->rows, g->up);
+    prepare(w, g->query + w.first * m->query_width, m->query_width, since);
+    multiply(w, &l->output, g->normal);
+    wait_for_all(w, IN_LIBRARY, since);
+    add_and_normalize(w, l->ffn_norm, since);
+    prepare(w, g->normal, m->width, since);
+    multiply(w, &l->gate, g->gate);
+    multiply(w, &l->up, g->up);
     wait_for_all(w, IN_LIBRARY, since);
     /* In pieces of 64 elements, since there may be only one row. */
-    size_t pieces = g->rows * m->hidden / 64;
+    size_t pieces = w.rows * m->hidden / 64;
     swiglu(g->gate, g->up, pieces * w.index / w.count * 64, pieces * (w.index + 1) / w.count * 64);
     wait_for_all(w, ELSEWHERE, since);
-    prepare(w, g->gate, m->hidden, g->rows, since);
-    multiply(w, &l->down, g->rows, g->normal);
+    prepare(w, g->gate, m->hidden, since);
+    multiply(w, &l->down, g->normal);
     wait_for_all(w, IN_LIBRARY, since);
-    add_rows(w);
+    add_and_normalize(w, next_norm, since);
 }
 
 static void run(worker w, const int32_t *tokens, size_t logits_rows) {
+    const model *m = w.g->m;
     double since = now();
-    graph *g = w.g;
-    embed(w, tokens);
-    for (size_t i = 0; i < g->m->layers; i++) {
-        attention_block(w, i, &since);
-        ffn_block(w, i, &since);
+    embed(w, tokens, &since);
+    for (size_t i = 0; i + 1 < m->layers; i++) {
+        attention(w, i, &since);
+        feed_forward(w, i, m->layer[i + 1].attention_norm, &since);
     }
-    if (logits_rows == 0)
+    attention(w, m->layers - 1, &since);
+    /* Of the other rows nothing but keys and values will be needed. */
+    w.first = w.rows - logits_rows;
+    w.rows = logits_rows;
+    if (w.rows == 0)
         return;
-    /* Other rows than each thread has been adding to. */
-    wait_for_all(w, ELSEWHERE, &since);
-    normalize_rows(w, g->m->output_norm, g->rows - logits_rows, logits_rows, &since);
-    prepare(w, g->normal, g->m->width, logits_rows, &since);
-    multiply(w, &g->m->output, logits_rows, g->logits);
+    feed_forward(w, m->layers - 1, m->output_norm, &since);
+    prepare(w, w.g->normal, m->width, &since);
+    multiply(w, &m->output, w.g->logits);
     wait_for_all(w, IN_LIBRARY, &since);
 }
 
 void graph_run(graph *g, const int32_t *tokens, size_t rows, size_t logits_rows) {
-    g->rows = rows;
 #pragma omp parallel num_threads((int)g->threads)
     {
-        worker w = {g, 0, 1};
+        worker w = {g, 0, 1, 0, rows};
 #ifdef _OPENMP
         w.index = (size_t)omp_get_thread_num();
         w.count = (size_t)omp_get_num_threads();

@@ -20,7 +20,7 @@ typedef struct graph {
     q8k_precision precision;
     size_t threads, most_rows;
     cache cache;
-    size_t position, rows;  /* of the run: where its first row is, and how many there are */
+    size_t position;        /* of the run's first row */
     float *state;           /* rows x width: what is added to, layer by layer */
     float *normal;          /* rows x width: normalized; then the products that are added to the state */
     float *query;           /* rows x query_width: queries, then what attention makes of them */

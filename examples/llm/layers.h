@@ -5,8 +5,8 @@
 
 #include "model.h"
 
-/* output = input divided by its root mean square (epsilon is added to the mean), times the weights. `width` is a multiple
- * of 16. */
+/* output = input divided by its root mean square (epsilon is added to the mean), times the weights. `width` is a
+ * multiple of 16. */
 void normalize(float *output, const float *input, const float *weights, size_t width, float epsilon);
 
 /* row += other, where there is another. */

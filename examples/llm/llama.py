@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """llama.cpp's shared libraries, by ctypes: the few functions that take a model file and tokens to logits.
 
-They come in the npm package @node-llama-cpp/linux-x64 (3.22.1, with llama.cpp 0.5.0), folder bins/linux-x64. Structs are
-passed by value and change from release to release; those of another are refused by their default values.
+They come in the npm package @node-llama-cpp/linux-x64 (3.22.1, with llama.cpp 0.5.0), folder bins/linux-x64:
+
+    npm pack @node-llama-cpp/linux-x64@3.22.1 && tar xf node-llama-cpp-linux-x64-3.22.1.tgz     # package/bins/linux-x64
+
+Structs are passed by value and change from release to release; those of another are refused by their default values.
 """
 
 import ctypes

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "common.h"
@@ -128,12 +127,22 @@ static void report_speed(const graph *g, const char *what, size_t tokens, double
                 (double)tokens / seconds, 100 * (g->library_seconds - library) / seconds);
 }
 
+/* The largest resident set of this process, in bytes; 0 where the system does not tell. */
+static double resident_bytes(void) {
+    char line[128];
+    double kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        sscanf(line, "VmHWM: %lf kB", &kilobytes);
+    if (status != NULL)
+        fclose(status);
+    return 1024 * kilobytes;
+}
+
 static void report_memory(const graph *g) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     fprintf(stderr, "memory: file %.1f MB, cache %.1f MB, workspace %.1f MB, resident %.1f MB\n",
             1e-6 * (double)g->m->file.length, 1e-6 * (double)cache_bytes(&g->cache, g->m),
-            1e-6 * (double)g->workspace_bytes, 1.024e-3 * (double)usage.ru_maxrss);
+            1e-6 * (double)g->workspace_bytes, 1e-6 * resident_bytes());
 }
 
 static void run_model(session *run, const token_list *prompt) {

@@ -95,8 +95,8 @@ static const float *vector(const model *m, const char *name, size_t length, bool
     return (const float *)(const void *)t.data;
 }
 
-/* A quantized matrix. A product of no input is what has the library look at the arguments without computing anything: that
- * it takes this format, these columns and this number of bytes. */
+/* A quantized matrix. A product of no input is what has the library look at the arguments without computing anything:
+ * that it takes this format, these columns and this number of bytes. */
 static void check_product(const model *m, const tensor *t, const char *name) {
     if (t->format == 0)
         die("%s: tensor '%s' is float32 (limit a quantized one: see q8k quantize)", m->file.path, name);

@@ -29,8 +29,8 @@ typedef struct model {
     layer_weights *layer;
 } model;
 
-/* Maps a file and finds all of its weights: everything that the graph will rely on is checked here, and whatever does not
- * fit ends the program. */
+/* Maps a file and finds all of its weights: everything that the graph will rely on is checked here, and whatever does
+ * not fit ends the program. */
 void model_open(model *m, const char *path);
 void model_close(model *m);
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The plain truth about a model: its graph in float64, over weights decoded by the definitions of their formats. It shares
-nothing with the program: neither code nor the library. Needs NumPy."""
+"""The plain truth about a model: its graph in float64, over weights decoded by the definitions of their formats.
+
+It shares nothing with the program: neither code nor the library. Needs NumPy.
+"""
 
 import numpy as np
 
@@ -73,8 +75,8 @@ def _q3_k(b):
     return _half(b, 108) * scale * (q - 4 * (1 - third))
 
 
-_DECODERS = {"q8_k": (292, _q8_k), "q4_k": (144, _q4_k), "q5_k": (176, _q5_k), "q6_k": (210, _q6_k), "q8_0": (34, _q8_0),
-             "q2_k": (84, _q2_k), "q3_k": (110, _q3_k)}
+_DECODERS = {"q8_k": (292, _q8_k), "q4_k": (144, _q4_k), "q5_k": (176, _q5_k), "q6_k": (210, _q6_k),
+             "q8_0": (34, _q8_0), "q2_k": (84, _q2_k), "q3_k": (110, _q3_k)}
 
 
 def decode(kind, rows, cols, data):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Vocabularies of SentencePiece: pieces with scores. Spaces are written as U+2581; what is no piece is spelt in bytes. */
+/* Vocabularies of SentencePiece: pieces with scores. Spaces are written as U+2581; what is no piece, in bytes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors as wide as the compiler is allowed to use, by GCC's and clang's extension. With -march=native the loops of this
- * program run at the CPU's speed; without it they are right all the same. */
+/* Vectors as wide as the compiler is allowed to use, by GCC's and clang's extension. With -march=native the loops of
+ * this program run at the CPU's speed; without it they are right all the same. */
 #ifndef LLM_VECTOR_H
 #define LLM_VECTOR_H
 
@@ -50,8 +50,8 @@ static inline float largest_of(vector v) {
 
 /* e to the power of x, within two units of the last place; 0 where that would be below 2^-126, as of -INFINITY, and
  * limited to e^88 above. NaN stays NaN.
- * With x = n * log(2) + r and |r| <= log(2) / 2, it is 2^n times the series of e^r, of which the eighth power is too small
- * to count. log(2) is taken in two pieces, the first with so few bits that n times it is exact. */
+ * With x = n * log(2) + r and |r| <= log(2) / 2, it is 2^n times the series of e^r, of which the eighth power is too
+ * small to count. log(2) is taken in two pieces, the first with so few bits that n times it is exact. */
 static inline vector exponential(vector x) {
     const float least = -87.33654F, most = 88.0F, rounder = 12582912.0F; /* 1.5 * 2^23: adding it rounds to integers */
     vector limited = select(x < least, (vector){0} + least, x);
