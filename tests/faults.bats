@@ -142,7 +142,7 @@ moment() {
     make_large
     printf '\1\0\0\0\0\0\0\0k\11\0\0\0\0\0\0\0' >entry
     { first_fields 0 1; cat entry; number 8 20000000; head -c 20000000 /dev/zero; } >large.gguf
-    for ((limit = 4000; limit < 72000; limit += 4000)); do
+    for ((limit = 4000; limit < 72000; limit += 2000)); do
         # Below that it is the dynamic linker that fails.
         (ulimit -v $limit && "$Q8K" --version >/dev/null 2>&1) || continue
         for line in "quantize large.npy out.npy --format q8_k" "dequantize large-blocks.npy out.npy --format q8_k" \
