@@ -256,7 +256,7 @@ static int check_precision(const struct side *side, q8k_precision precision, str
     return check_products(side, precision, w, why);
 }
 
-static int check_all(const struct side *side, size_t batch, struct workspace *w, q8k_text *why) {
+static __attribute__((noinline)) int check_all(const struct side *side, size_t batch, struct workspace *w, q8k_text *why) {
     fill_input(w->input, batch);
     for (size_t i = 0; i < Q8K_FORMAT_COUNT; i++) {
         if (!has_format(side, i))
@@ -271,6 +271,43 @@ static int check_all(const struct side *side, size_t batch, struct workspace *w,
     return 1;
 }
 
+/* The promises on bits are for the default floating-point mode, and the caller may be in another one. */
+#if defined(__SSE__)
+typedef unsigned floating_point_mode;
+
+static floating_point_mode enter_default_mode(void) {
+    floating_point_mode before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(0x1f80);
+    return before;
+}
+
+static void leave_default_mode(floating_point_mode before) {
+    __builtin_ia32_ldmxcsr(before);
+}
+#elif defined(__aarch64__)
+typedef uint64_t floating_point_mode;
+
+static floating_point_mode enter_default_mode(void) {
+    floating_point_mode before;
+    __asm__ volatile("mrs %0, fpcr\n\tmsr fpcr, xzr" : "=&r"(before) : : "memory");
+    return before;
+}
+
+static void leave_default_mode(floating_point_mode before) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(before) : "memory");
+}
+#else
+typedef int floating_point_mode;
+
+static floating_point_mode enter_default_mode(void) {
+    return 0;
+}
+
+static void leave_default_mode(floating_point_mode before) {
+    (void)before;
+}
+#endif
+
 int q8k_known_answer(const q8k_loaded *candidate, q8k_text *why) {
     const struct side side = {candidate->table, candidate->kernels};
     const size_t large = large_batch(side.table), batch = large > DEEP_BATCH ? large : DEEP_BATCH;
@@ -283,7 +320,9 @@ int q8k_known_answer(const q8k_loaded *candidate, q8k_text *why) {
         return -1;
     w->input = (float *)(void *)(w + 1);
     w->prepared = (uint8_t *)(((uintptr_t)w->input + input_bytes + 63) & ~(uintptr_t)63);
+    const floating_point_mode before = enter_default_mode();
     int good = check_all(&side, batch, w, why);
+    leave_default_mode(before);
     free(w);
     return good;
 }

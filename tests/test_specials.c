@@ -203,7 +203,7 @@ START_TEST(the_floating_point_environment_is_left_alone) {
 }
 END_TEST
 
-/* The known answers are compared in the caller's mode, in which a backend gives what the reference gives. */
+/* The known answers are computed in the default mode, whatever the caller's is. */
 typedef struct first_use {
     uint64_t mode;
     char wanted[64];
