@@ -256,7 +256,8 @@ static int check_precision(const struct side *side, q8k_precision precision, str
     return check_products(side, precision, w, why);
 }
 
-static __attribute__((noinline)) int check_all(const struct side *side, size_t batch, struct workspace *w, q8k_text *why) {
+static __attribute__((noinline)) int check_all(const struct side *side, size_t batch, struct workspace *w,
+                                               q8k_text *why) {
     fill_input(w->input, batch);
     for (size_t i = 0; i < Q8K_FORMAT_COUNT; i++) {
         if (!has_format(side, i))

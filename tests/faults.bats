@@ -326,7 +326,8 @@ meanwhile() {
     ln one.npy hard.npy
     ln -s one.npy soft.npy
     for pair in "one.npy one.npy" "soft.npy folder/../one.npy" "one.npy soft.npy" "one.npy hard.npy"; do
-        failure "${pair#* }: the output is the input (limit another file)" "$Q8K" quantize $pair --format q6_k --quiet
+        failure "${pair#* }: the output is the input (limit another file)" \
+            "$Q8K" quantize "${pair% *}" "${pair#* }" --format q6_k --quiet
         cmp one.npy "$real/projection.npy"
     done
     [ -L soft.npy ]

@@ -215,9 +215,9 @@ ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
     return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)p));
 }
 
-ALWAYS_INLINE __m256i avx2_shuffle(__m256i a, __m256i b, const int order) {
-    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), order));
-}
+/* No function: clang takes `order` for a constant only where it is written as one. */
+#define AVX2_SHUFFLE(a, b, order)                                                                                      \
+    _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), order))
 
 ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t *c, const int32_t *d, unsigned words,
                                vec_ints *out) {
@@ -227,8 +227,8 @@ ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t
     __m256i vd = _mm256_load_si256((const __m256i *)(const void *)d);
     __m256i ab = _mm256_hadd_epi32(va, vb), cd = _mm256_hadd_epi32(vc, vd);
     if (words == 2) {
-        out[0] = avx2_shuffle(ab, cd, 0x88);
-        out[1] = avx2_shuffle(ab, cd, 0xdd);
+        out[0] = AVX2_SHUFFLE(ab, cd, 0x88);
+        out[1] = AVX2_SHUFFLE(ab, cd, 0xdd);
     } else {
         out[0] = _mm256_hadd_epi32(ab, cd);
     }
