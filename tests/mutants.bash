@@ -315,7 +315,7 @@ mutant 'wide: panel sums go on from the last chunk' panel q4_k kernels/wide.h 's
 mutant 'wide: last panel not taken for one' panel q4_k kernels/wide.h 's/(last + VEC_COLUMNS - 1) \/ VEC_COLUMNS/last \/ VEC_COLUMNS/'
 mutant 'wide: rows taken for a panel' panel q4_k kernels/wide.h 's/end = touched < whole ? touched : whole;/end = touched;/'
 mutant 'wide: rest of a later part dropped' bytes q4_k kernels/wide.h 's/rest = last > columns/rest = p->batch_count > columns/'
-mutant 'wide: narrow panels with every part' panel q4_k kernels/wide.h 's/e.narrow = panel == whole ?/e.narrow = panel != whole + 1 ?/'
+mutant 'wide: narrow panels with every part' panel q4_k kernels/wide.h 's/e.narrow = panel == whole \&\& last/e.narrow = panel != whole + 1 \&\& last/'
 mutant 'wide: rows of the first chunk with every chunk' bytes q4_k kernels/wide.h 's/form, p, e.row, e.rows, p->batch_count - rest/form, p, 0, e.rows, p->batch_count - rest/'
 mutant 'wide: bytes taken for products of narrow panels' bytes q4_k kernels/wide.h 's/if (form.bytes)$/if (form.bytes \&\& form.limbs == 2)/'
 mutant 'wide: narrow sums go on from the last chunk' panel q4_k kernels/wide.h 's/memset(c.narrow, 0, sizeof/memset(c.narrow, 0, e->row != 0 ? 0 : sizeof/'

@@ -142,7 +142,8 @@ ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q
         struct extent e = {0, panel, 0, 0, 0};
         e.panels = end - panel < CHUNK_PANELS ? (unsigned)(end - panel) : CHUNK_PANELS;
         panel += e.panels;
-        e.narrow = panel == whole ? narrow_columns(form, p->batch) : 0;
+        /* A part that ends with the last whole panel has not the batch rows behind it. */
+        e.narrow = panel == whole && last > whole * VEC_COLUMNS ? narrow_columns(form, p->batch) : 0;
         for (; e.row < p->row_count; e.row += chunk_rows(&e)) {
             size_t left = p->row_count - e.row;
             e.rows = left < chunk_rows(&e) ? (unsigned)left : chunk_rows(&e);
