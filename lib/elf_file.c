@@ -65,24 +65,37 @@ static int check_header(const ElfW(Ehdr) * header, uint64_t size, q8k_text *why)
     return 1;
 }
 
-/* Whether what has this place in the file and in memory lies in a segment to load, up to the end of its last page, and
- * that memory may be used as `flags` say. */
-static int is_loaded(const elf_file *elf, uint64_t offset, uint64_t address, uint64_t bytes, unsigned flags) {
+/* The memory of a segment to load: what the file has of it, beyond which all is zeroed; or to the end of its last page. */
+static uint64_t load_end(const ElfW(Phdr) * load, int pages) {
+    const uint64_t page = load->p_align > 1 ? load->p_align - 1 : 0;
+    return pages ? (load->p_vaddr + load->p_memsz + page) & ~page : load->p_vaddr + load->p_filesz;
+}
+
+/* Whether what has this place in the file and in memory lies in a segment to load, and that memory may be used as `flags`
+ * say. */
+static int is_loaded(const elf_file *elf, uint64_t offset, uint64_t address, uint64_t bytes, unsigned flags,
+                     int pages) {
     for (unsigned i = 0; i < elf->header.e_phnum; i++) {
         const ElfW(Phdr) *load = &elf->segments[i];
         if (load->p_type != PT_LOAD || address + load->p_offset != offset + load->p_vaddr)
             continue;
-        const uint64_t page = load->p_align > 1 ? load->p_align - 1 : 0;
-        const uint64_t end = (load->p_vaddr + load->p_memsz + page) & ~page;
+        const uint64_t end = load_end(load, pages);
         if (address >= load->p_vaddr && address <= end && bytes <= end - address && (load->p_flags & flags) == flags)
             return 1;
     }
     return 0;
 }
 
+/* The dynamic linker protects whole pages: linkers let PT_GNU_RELRO end with one. Only PT_TLS may be larger in memory. */
+static int segment_is_loaded(const elf_file *elf, const ElfW(Phdr) * segment) {
+    const uint64_t bytes =
+        segment->p_type == PT_TLS || segment->p_memsz < segment->p_filesz ? segment->p_filesz : segment->p_memsz;
+    return is_loaded(elf, segment->p_offset, segment->p_vaddr, bytes, PF_R, segment->p_type == PT_GNU_RELRO);
+}
+
 /* The dynamic linker follows these wherever they point to. */
 static int must_be_loaded(unsigned type) {
-    return type == PT_DYNAMIC || type == PT_PHDR || type == PT_TLS || type == PT_GNU_EH_FRAME ||
+    return type == PT_DYNAMIC || type == PT_NOTE || type == PT_PHDR || type == PT_TLS || type == PT_GNU_EH_FRAME ||
            type == PT_GNU_PROPERTY || type == PT_GNU_RELRO;
 }
 
@@ -120,12 +133,11 @@ static int check_segments(elf_file *elf, q8k_text *why) {
     if (loads == 0 || dynamic != 1)
         return q8k_say(why, "%d segments to load and %d of dynamic linking: there must be some, and one", loads,
                        dynamic);
-    if (!is_loaded(elf, header->e_phoff, header->e_phoff, header->e_phnum * sizeof *elf->segments, PF_R))
+    if (!is_loaded(elf, header->e_phoff, header->e_phoff, header->e_phnum * sizeof *elf->segments, PF_R, 0))
         return q8k_say(why, "the program headers are in no segment to load");
     for (unsigned i = 0; i < header->e_phnum; i++) {
         const ElfW(Phdr) *segment = &elf->segments[i];
-        if (must_be_loaded(segment->p_type) &&
-            !is_loaded(elf, segment->p_offset, segment->p_vaddr, segment->p_memsz, PF_R))
+        if (must_be_loaded(segment->p_type) && !segment_is_loaded(elf, segment))
             return q8k_say(why, "segment %u, of type 0x%x, is in no segment to load", i, (unsigned)segment->p_type);
         if (segment->p_type == PT_PHDR && segment->p_offset != header->e_phoff)
             return q8k_say(why, "segment %u says that the program headers are at byte %llu, not %llu", i,
@@ -139,7 +151,7 @@ static int check_place(const elf_file *elf, const ElfW(Shdr) * section, unsigned
     const unsigned flags =
         (section->sh_flags & SHF_EXECINSTR ? PF_X : PF_R) | (section->sh_flags & SHF_WRITE ? PF_W : 0);
     if (!(section->sh_flags & SHF_ALLOC) || section->sh_type == SHT_NOBITS ||
-        is_loaded(elf, section->sh_offset, section->sh_addr, section->sh_size, flags))
+        is_loaded(elf, section->sh_offset, section->sh_addr, section->sh_size, flags, 0))
         return 1;
     return q8k_say(why, "section %u is in no segment that is loaded as it should be", i);
 }
