@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -175,32 +176,80 @@ static void run_matmul(run *t, const layout *l) {
         check_product(t, &args, l);
 }
 
+/* Which part comes as number i. */
+static size_t part_of(const run *t, const layout *l, size_t i) {
+    return l->backwards ? t->c->parts - 1 - i : i;
+}
+
+/* The input of a product, prepared in parts; NULL if that fails. */
+static uint8_t *prepare_parts(run *t, const layout *l, q8k_matmul_args *args, size_t *bytes) {
+    q8k_input_args input = {.size = sizeof input,
+                            .precision = args->precision,
+                            .in_features = args->in_features,
+                            .batch = args->batch,
+                            .input = args->input,
+                            .input_stride = args->input_stride};
+    if (!succeeds(t, q8k_input_bytes(t->b->context, &input, bytes)))
+        return NULL;
+    uint8_t *prepared = arena_take(&memory.prepared, *bytes, l->prepared);
+    memset(prepared, CANARY, *bytes);
+    args->input = NULL;
+    for (size_t i = 0; i < t->c->parts; i++)
+        if (!succeeds(t, q8k_input_prepare(t->b->context, &input, prepared, *bytes, part_of(t, l, i), t->c->parts)))
+            return NULL;
+    return prepared;
+}
+
 static void run_prepared(run *t, const layout *l) {
     q8k_matmul_args args = place_product(t, l);
-    q8k_input_args input = {.size = sizeof input,
-                            .precision = args.precision,
-                            .in_features = args.in_features,
-                            .batch = args.batch,
-                            .input = args.input,
-                            .input_stride = args.input_stride};
-    const size_t parts = t->c->parts;
     size_t bytes = 0;
-    if (!succeeds(t, q8k_input_bytes(t->b->context, &input, &bytes)))
+    uint8_t *prepared = prepare_parts(t, l, &args, &bytes);
+    for (size_t i = 0; prepared != NULL && i < t->c->parts; i++)
+        if (!succeeds(t, q8k_matmul_prepared(t->b->context, &args, prepared, bytes, part_of(t, l, i), t->c->parts)))
+            return;
+    if (prepared == NULL)
         return;
-    uint8_t *prepared = arena_take(&memory.prepared, bytes, l->prepared);
-    memset(prepared, CANARY, bytes);
-    args.input = NULL;
-    for (size_t i = 0; i < parts; i++)
-        if (!succeeds(
-                t, q8k_input_prepare(t->b->context, &input, prepared, bytes, l->backwards ? parts - 1 - i : i, parts)))
-            return;
-    for (size_t i = 0; i < parts; i++)
-        if (!succeeds(
-                t, q8k_matmul_prepared(t->b->context, &args, prepared, bytes, l->backwards ? parts - 1 - i : i, parts)))
-            return;
     if (!arena_intact(&memory.prepared, prepared, bytes))
         fail(t, "wrote beside the prepared input");
     check_product(t, &args, l);
+}
+
+/* What one part wrote: right, and of no other part. */
+static bool check_part(run *t, const q8k_matmul_args *args, size_t part, bool *written) {
+    for (size_t b = 0; b < args->batch; b++)
+        for (size_t r = 0; r < args->out_features; r++) {
+            const float found = args->output[b * args->output_stride + r];
+            const float expected = reference_sum(t->ref, r, b, t->c->blocks);
+            bool *seen = &written[b * args->out_features + r];
+            if (all_canaries((const uint8_t *)(const void *)&found, sizeof found))
+                continue;
+            if (*seen)
+                return fail(t, "part %zu wrote row %zu, batch row %zu, which another part had written", part, r, b);
+            if (!same(found, expected))
+                return fail(t, "part %zu: row %zu, batch row %zu: %a, not %a", part, r, b, (double)found,
+                            (double)expected);
+            *seen = true;
+        }
+    return true;
+}
+
+/* Each part by itself: threads that run others meanwhile must not meet it. */
+static void run_apart(run *t, const layout *l) {
+    q8k_matmul_args args = place_product(t, l);
+    size_t bytes = 0;
+    uint8_t *prepared = prepare_parts(t, l, &args, &bytes);
+    bool *written = need_memory(args.batch * args.out_features * sizeof *written);
+    memset(written, 0, args.batch * args.out_features * sizeof *written);
+    bool good = prepared != NULL;
+    for (size_t part = 0; good && part < t->c->parts; part++) {
+        memset(args.output, CANARY, floats_bytes(args.batch, args.out_features, l->output_gap));
+        good = succeeds(t, q8k_matmul_prepared(t->b->context, &args, prepared, bytes, part, t->c->parts)) &&
+               check_part(t, &args, part, written);
+    }
+    for (size_t i = 0; good && i < args.batch * args.out_features; i++)
+        if (!written[i])
+            good = fail(t, "no part wrote row %zu, batch row %zu", i % args.out_features, i / args.out_features);
+    free(written);
 }
 
 /* Adds blocks `first` to `last` - 1 to what the ones before make. */
@@ -262,6 +311,11 @@ static bool accumulates(const kernel_case *c) {
     return c->batch <= 2 || (c->rows == 13 && c->batch == 33);
 }
 
+/* Parts one by one, which depend on the shape and not on the numbers. */
+static bool divides(const kernel_case *c) {
+    return c->parts > 1 && c->kind == KIND_RANDOM;
+}
+
 /* The weights depend on neither batch nor precision. */
 static bool decodes(const kernel_case *c) {
     return c->batch <= 2 && c->precision == Q8K_PRECISION_FLOAT;
@@ -274,11 +328,12 @@ void run_case(const kernel_case *c, reference *ref, const backend *b, results *r
         int layouts;
     } functions[] = {{"q8k_matmul", run_matmul, 1}, /* the kernels of the next one, with a workspace of its own */
                      {"q8k_matmul_prepared", run_prepared, 2},
+                     {"q8k_matmul_prepared, parts apart", run_apart, 1},
                      {"q8k_accumulate", run_accumulate, 2},
                      {"q8k_dequantize", run_dequantize, 2}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if ((functions[i].run == run_accumulate && !accumulates(c)) ||
-            (functions[i].run == run_dequantize && !decodes(c)))
+            (functions[i].run == run_dequantize && !decodes(c)) || (functions[i].run == run_apart && !divides(c)))
             continue;
         for (int second = 0; second < functions[i].layouts; second++) {
             const layout l = layout_of(c, second == 1);

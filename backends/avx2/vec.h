@@ -22,8 +22,8 @@
 enum { VEC_WEIGHTS = 32, VEC_PIECES = 1, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
 #define VEC_TILE_ROWS 6
 /* The pairs of k in a step, and the batch rows of narrow panels. */
-#define VEC_EACH_WORDS(X) X(1) X(2) X(4)
-#define VEC_EACH_NARROW(X) X(4) X(2)
+#define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8)
+#define VEC_EACH_NARROW(X) X(4) X(2) X(1)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
 #ifdef __clang__
@@ -194,6 +194,10 @@ ALWAYS_INLINE vec_ints ints_load(const int16_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
+ALWAYS_INLINE vec_ints ints_load_piece(const int16_t *p) {
+    return ints_load(p);
+}
+
 ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
     return _mm256_add_epi32(a, b);
 }
@@ -212,7 +216,9 @@ ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
         memcpy(&two, p, sizeof two);
         return _mm256_set1_epi64x(two);
     }
-    return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)p));
+    if (words == 4)
+        return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)p));
+    return ints_load(p);
 }
 
 /* No function: clang takes `order` for a constant only where it is written as one. */
@@ -231,6 +237,8 @@ ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t
         out[1] = AVX2_SHUFFLE(ab, cd, 0xdd);
     } else {
         out[0] = _mm256_hadd_epi32(ab, cd);
+        if (words == 8)
+            out[0] = _mm256_add_epi32(out[0], _mm256_permute2x128_si256(out[0], out[0], 0x01));
     }
 }
 

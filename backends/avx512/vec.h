@@ -17,8 +17,8 @@
 enum { VEC_WEIGHTS = 64, VEC_PIECES = 2, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
 /* The pairs of k in a step, and the batch rows of narrow panels. */
-#define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8)
-#define VEC_EACH_NARROW(X) X(8) X(4) X(2)
+#define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8) X(16)
+#define VEC_EACH_NARROW(X) X(8) X(4) X(2) X(1)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
 #ifdef __clang__
@@ -254,6 +254,10 @@ ALWAYS_INLINE vec_ints ints_load(const int16_t *p) {
     return _mm512_loadu_si512(p);
 }
 
+ALWAYS_INLINE vec_ints ints_load_piece(const int16_t *p) {
+    return _mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
 /* Adding lanes of 32 bits in pairs. */
 ALWAYS_INLINE __m512i avx512_add_pairs(__m512i a, __m512i b) {
     return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
@@ -416,7 +420,9 @@ ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
     }
     if (words == 4)
         return _mm512_broadcast_i32x4(avx512_load_16(p));
-    return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    if (words == 8)
+        return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return ints_load(p);
 }
 
 /* No function: clang takes `order` for a constant only where it is written as one. */
@@ -439,8 +445,10 @@ ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t
         return;
     }
     out[0] = avx512_add_pairs(avx512_add_pairs(va, vc), avx512_add_pairs(vb, vd));
-    if (words == 8)
+    if (words >= 8)
         out[0] = _mm512_add_epi32(out[0], _mm512_shuffle_i32x4(out[0], out[0], 0xb1));
+    if (words == 16)
+        out[0] = _mm512_add_epi32(out[0], _mm512_shuffle_i32x4(out[0], out[0], 0x4e));
 }
 
 ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The batch rows that whole panels leave over, from two to VEC_COLUMNS - 2 of them, in panels of their own. The lanes are
+ * The batch rows that whole panels leave over, up to VEC_COLUMNS - 2 of them, in panels of their own. The lanes are
  * along both the batch and the columns of weights: a vector has some neighbouring pairs of k of each batch row, and meets
  * as many pairs of a weight row, repeated. So weights are decoded once for all of them, as for whole panels, and no lane is
  * idle. What that takes in the end are shuffles, which sum the lanes of four rows.
@@ -28,16 +28,17 @@ ALWAYS_INLINE const int32_t *narrow_exact(enum tile tile, const struct exact *ex
                                     : exact->sums[r / VEC_TILE_ROWS][r % VEC_TILE_ROWS];
 }
 
-/* Over `pairs` pairs from product k on. */
+/* Over `pairs` pairs from product k on. Where a step has more, they are entries, of which those that a format lacks are
+ * zeros, or the tile leaves them out. */
 ALWAYS_INLINE void narrow_products(enum tile tile, unsigned columns, unsigned pieces, const int16_t *w,
                                    const uint8_t *x0, const uint8_t *x1, unsigned k, unsigned pairs,
                                    struct exact *out) {
     const unsigned words = narrow_words(columns);
     struct ahead none = {0, 0, 0, 0, 0};
     for (unsigned i = 0; i < (tile == TILE_TWO_STREAMS ? NARROW_TILES : 1); i++)
-        tile_of(tile, words, pieces)(w + i * VEC_TILE_ROWS * DECODED_STRIDE + k,
-                                     (const int16_t *)(const void *)x0 + k * columns,
-                                     (const int16_t *)(const void *)x1 + k * columns, pairs / words, &none, &out[i]);
+        tile_of(tile, words,
+                pieces)(w + i * VEC_TILE_ROWS * DECODED_STRIDE + k, (const int16_t *)(const void *)x0 + k * columns,
+                        (const int16_t *)(const void *)x1 + k * columns, (pairs + words - 1) / words, &none, &out[i]);
 }
 
 /* What is added for one block: factor[r] * step times the exact sums of a span; where there are none, times the totals. */

@@ -227,10 +227,10 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 #ifdef VEC_TILE_ROWS
 
 /* Batch rows go by panels of VEC_COLUMNS each, and what these leave over by narrow ones of half as many, a quarter as many
- * and so on down to two, of which one may be a zero. Not so batches of less than PANELS_LEAST, nor, where the form has bytes,
- * less than BYTES_LEAST, with or without whole panels before them: these are rows, whose weights are decoded in registers,
- * since bytes are not multiplied in narrow panels. */
-enum { PANELS_LEAST = 4, BYTES_LEAST = 6, NARROW_LEAST = 2 };
+ * and so on down to one. Three go as four, since two narrow panels take longer than one that has a zero. Not so batches of
+ * less than PANELS_LEAST, nor, where the form has bytes, less than BYTES_LEAST, with or without whole panels before them:
+ * these are rows, whose weights are decoded in registers, since bytes are not multiplied in narrow panels. */
+enum { PANELS_LEAST = 4, BYTES_LEAST = 6 };
 
 /* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
  * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side. Bytes are X + 128, without sign. */
@@ -280,7 +280,7 @@ ALWAYS_INLINE size_t panel_columns(struct form form, size_t batch) {
     size_t rest = batch % VEC_COLUMNS;
     if (form.bytes ? rest < BYTES_LEAST : batch < PANELS_LEAST)
         return batch - rest;
-    return (batch + NARROW_LEAST - 1) / NARROW_LEAST * NARROW_LEAST;
+    return batch % 4 == 3 ? batch + 1 : batch;
 }
 
 ALWAYS_INLINE size_t panel_count(struct form form, size_t batch) {
@@ -292,7 +292,7 @@ ALWAYS_INLINE unsigned narrow_columns(struct form form, size_t batch) {
     return (unsigned)(panel_columns(form, batch) % VEC_COLUMNS);
 }
 
-/* Where a narrow panel begins, behind a block's whole panels; for the width 1, where all have ended. */
+/* Where a narrow panel begins, behind a block's whole panels; for the width 0, where all have ended. */
 ALWAYS_INLINE size_t narrow_offset(struct form form, unsigned narrow, unsigned columns) {
     size_t offset = 0;
     for (unsigned wider = VEC_COLUMNS / 2; wider > columns; wider /= 2)
@@ -301,7 +301,7 @@ ALWAYS_INLINE size_t narrow_offset(struct form form, unsigned narrow, unsigned c
 }
 
 ALWAYS_INLINE size_t panels_block_bytes(struct form form, size_t batch) {
-    return panel_count(form, batch) * panel_block_bytes(form) + narrow_offset(form, narrow_columns(form, batch), 1);
+    return panel_count(form, batch) * panel_block_bytes(form) + narrow_offset(form, narrow_columns(form, batch), 0);
 }
 
 /* The panels of a block follow one another, blocks follow one another: how products read them. */

@@ -130,7 +130,12 @@ struct exact {
  * registers too, twice as many rows and one. */
 enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
 
-/* Of products, in `runs` runs of `steps` steps of `words` pairs of k, with as many steps between the runs as they have.
+ALWAYS_INLINE vec_ints tile_load(const int16_t *x, unsigned shared) {
+    return shared ? ints_load_piece(x) : ints_load(x);
+}
+
+/* Of products, in `runs` runs of `steps` steps of `words` pairs of k, with as many steps between the runs as they have; or
+ * none, where a step is so long that a piece shares it with others, which are left out.
  * Panels have one pair in a step and VEC_COLUMNS batch rows side by side; narrow panels have several pairs of fewer batch
  * rows, and are so short that fetching ahead is left to others. The second stream's sums, or the second half of a tall
  * tile's, are in out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in
@@ -149,12 +154,13 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
     ints_store(out->sums[0][r], a##r);                                                                                 \
     if (tile != TILE_ONE_STREAM)                                                                                       \
         ints_store(out->sums[1][r], b##r);
+    const unsigned shared = words * runs > VEC_COLUMNS;
     struct ahead next = *ahead;
     VEC_EACH_TILE_ROW(TILE_ZERO)
     for (unsigned run = 0; run < runs; run++) {
         for (unsigned p = 0; p < steps; p++) {
-            vec_ints a = ints_load(x0 + p * 2 * VEC_COLUMNS);
-            vec_ints b = tile == TILE_TWO_STREAMS ? ints_load(x1 + p * 2 * VEC_COLUMNS) : a, pair;
+            vec_ints a = tile_load(x0 + p * 2 * VEC_COLUMNS, shared);
+            vec_ints b = tile == TILE_TWO_STREAMS ? tile_load(x1 + p * 2 * VEC_COLUMNS, shared) : a, pair;
             if (words == 1) {
                 __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
                 if (tile == TILE_TWO_STREAMS)
@@ -163,9 +169,9 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
             }
             VEC_EACH_TILE_ROW(TILE_STEP)
         }
-        w += 4 * words * steps;
-        x0 += 4 * VEC_COLUMNS * steps;
-        x1 += 4 * VEC_COLUMNS * steps;
+        w += (shared ? 2u : 4u) * words * steps;
+        x0 += (shared ? 2u : 4u) * VEC_COLUMNS * steps;
+        x1 += (shared ? 2u : 4u) * VEC_COLUMNS * steps;
     }
     VEC_EACH_TILE_ROW(TILE_STORE)
     *ahead = next;
@@ -188,7 +194,7 @@ typedef void tile_function(const int16_t *w, const int16_t *x0, const int16_t *x
     static                                                                                                             \
         __attribute__((noinline)) void name##_pieces_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,   \
                                                              unsigned steps, struct ahead *ahead, struct exact *out) { \
-        tile_sums(tile, words, VEC_PIECES, w, x0, x1, steps / VEC_PIECES, ahead, out);                                 \
+        tile_sums(tile, words, VEC_PIECES, w, x0, x1, (steps + VEC_PIECES - 1) / VEC_PIECES, ahead, out);              \
     }
 #define TILE_FUNCTIONS(words)                                                                                          \
     TILE_FUNCTION(tile_two_streams, TILE_TWO_STREAMS, words)                                                           \

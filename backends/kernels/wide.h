@@ -114,8 +114,11 @@ ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const
                                  const struct extent *e) {
     struct chunk c;
     memset(c.sums, 0, e->panels * sizeof c.sums[0]);
-    if (e->narrow != 0)
+    if (e->narrow != 0) {
         memset(c.narrow, 0, sizeof c.narrow);
+        for (unsigned r = 0; r < DECODED_ROWS; r++)
+            memset(c.w.products[r] + BLOCK, 0, sizeof(int16_t) * MIN_ENTRIES_16);
+    }
     for (size_t i = 0; i < p->blocks; i++)
         for (unsigned r = 0; r < e->rows; r += DECODED_ROWS)
             chunk_block(f, form, p, e, i, r, &c);
@@ -123,7 +126,7 @@ ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const
         chunk_store(p, e, (e->panel + i) * VEC_COLUMNS, c.sums[i]);
     const float *sums = c.narrow;
     size_t batch = (e->panel + e->panels) * VEC_COLUMNS;
-    for (unsigned columns = VEC_COLUMNS / 2; columns >= NARROW_LEAST; columns /= 2)
+    for (unsigned columns = VEC_COLUMNS / 2; columns != 0; columns /= 2)
         if ((e->narrow & columns) != 0) {
             narrow_store(p, e, batch, p->batch - batch, columns, sums);
             sums += CHUNK_ROWS / 4 * narrow_vectors(columns) * VEC_COLUMNS;

@@ -55,13 +55,14 @@
  *                                    a multiple of eight groups. vec_scaled_unsigned: where the quants have no sign;
  *                                    vec_scaled_by_unsigned: where the scales have none
  *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) of the former,
+ *                                    ints_load_piece(p): those of one piece of 32 weights, and zeros;
  *                                    ints_word(p): the four bytes at p, repeated; ints_zero(), ints_add, ints_store
  *   ints_words(p, words)             so many times four bytes, repeated
  *   ints_narrow(a, b, c, d, words, out)
  *                                    of four vectors at these addresses, the sums of each `words` neighbouring int32: in
  *                                    each four lanes of out[0] those of a, b, c and d; two words make a second vector,
- *                                    out[1], in which each second sum is; eight words have sums twice
- *   VEC_EACH_WORDS, VEC_EACH_NARROW  the words of a step, from 1 upwards; VEC_COLUMNS by each of them but 1
+ *                                    out[1], in which each second sum is; more than four words have sums repeated
+ *   VEC_EACH_WORDS, VEC_EACH_NARROW  the words of a step, from 1 to VEC_COLUMNS; VEC_COLUMNS by each of them but 1
  *   ints_dot(sum, a, b)              adds the products of pairs of int16
  *   ints_four(a, b, c, d)            each vector's sum, made a float
  *   ints_pieces(a, b, c, d, out)     the same of each 32 weights of a step: VEC_PIECES times four
