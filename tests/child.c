@@ -26,6 +26,11 @@ static void set_alarm(const child_environment *environment) {
     alarm((unsigned)(child_slowdown() * (environment->limit > 0 ? environment->limit : 5)));
 }
 
+bool child_is_quick(void) {
+    const char *quick = getenv("Q8K_TEST_QUICK");
+    return (quick != NULL && *quick != '\0') || child_slowdown() > 1;
+}
+
 static void set_or_unset(const char *name, const char *value) {
     if (value != NULL)
         setenv(name, value, 1);

@@ -35,6 +35,8 @@ typedef struct child_environment {
 /* By how much Check's limits of time are multiplied, at least 1: what slows down all of Check, such as a sanitizer or an
  * emulator, slows down a child too. */
 double child_slowdown(void);
+/* Whether fewer cases are to do: Q8K_TEST_QUICK is set, or programs run slowly. */
+bool child_is_quick(void);
 
 /* Fails the test unless the process ends by itself, in time, without a signal. */
 void child_run(const child_environment *environment, outcome *found);

@@ -438,7 +438,7 @@ TEXT
         matmul model.gguf "$in" out.npy --tensor blk.0.attn_q.weight
     failure "model.gguf: columns = 96 (limit a multiple of 256)" \
         matmul model.gguf "$in" out.npy --tensor odd.weight --format q4_k
-    failure "tokens.npy: columns = 256 (limit 512, the columns of model.gguf)" \
+    failure "tokens.npy: columns = 256 (limit 512, the columns of model.gguf: token_embd.weight)" \
         matmul model.gguf "$in" out.npy --tensor token_embd.weight --format q4_k
     run -2 --separate-stderr "$Q8K" matmul model.gguf "$in" out.npy
     # shellcheck disable=SC2154

@@ -320,7 +320,7 @@ meanwhile() {
 
 # ---- outputs ----
 
-@test "what is converted is not replaced, by any of its names; the inputs of a product may be" {
+@test "what is read is not replaced, by any of its names" {
     mkdir folder
     cp "$real/projection.npy" one.npy
     ln one.npy hard.npy
@@ -331,14 +331,16 @@ meanwhile() {
         cmp one.npy "$real/projection.npy"
     done
     [ -L soft.npy ]
-    # All three of a product.
+    # Both of a product, and what is compared.
     cp "$real/tokens.npy" two.npy
-    "$Q8K" matmul one.npy two.npy wanted.npy --format q6_k
-    "$Q8K" matmul one.npy two.npy two.npy --format q6_k
-    cmp two.npy wanted.npy
-    cp "$real/tokens.npy" two.npy
-    "$Q8K" matmul one.npy two.npy one.npy --format q6_k
-    cmp one.npy wanted.npy
+    ln -s two.npy tokens.npy
+    for output in one.npy soft.npy hard.npy two.npy tokens.npy; do
+        failure "$output: the output is the input (limit another file)" \
+            "$Q8K" matmul one.npy two.npy $output --format q6_k
+        failure "$output: the output is the input (limit another file)" "$Q8K" compare one.npy two.npy --plot $output
+    done
+    cmp one.npy "$real/projection.npy"
+    cmp two.npy "$real/tokens.npy"
 }
 
 @test "an output whose folder goes away meanwhile is an error" {

@@ -66,7 +66,7 @@ static void *make_contexts(void *data) {
     const member *me = data;
     char wrong[512];
     pthread_barrier_wait(&me->crew->start);
-    for (size_t i = 0; i < 20; i++) {
+    for (size_t i = 0; i < (child_is_quick() ? 5 : 20); i++) {
         q8k_context_options options = {.size = sizeof options, .backend = names[(me->number + i) % 3]};
         q8k_backend_list *list = NULL;
         q8k_context *context = NULL;
@@ -158,7 +158,7 @@ static void *whole_products(void *data) {
     const member *me = data;
     char wrong[512];
     pthread_barrier_wait(&me->crew->start);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < (child_is_quick() ? 1 : 3); i++)
         if (!child_products_right(me->crew->data, wrong, sizeof wrong))
             me->crew->failures[me->number]++;
     return NULL;
@@ -220,7 +220,7 @@ static int forks_beside_threads(void *data) {
         return 3;
     if (pthread_create(&thread, NULL, use_until_told, &stop) != 0)
         return 1;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < (child_is_quick() ? 10 : 50); i++) {
         int status = 1;
         char wrong[512];
         pid_t child = fork();

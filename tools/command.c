@@ -2,17 +2,17 @@
 /* Matrices in and out of the subcommands, and what else they share. */
 #include "command.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
 #include "escape.h"
 
-enum { SHOWN_PATH_BYTES = 512, NAME_BYTES = 512 };
+enum { SHOWN_PATH_BYTES = 512 };
 
 bool command_threads(const command_arguments *arguments, int *threads) {
 #ifdef _OPENMP
@@ -30,14 +30,14 @@ bool command_threads(const command_arguments *arguments, int *threads) {
     return true;
 }
 
-bool command_matches(const char *pattern, const char *name, size_t length) {
-    char text[NAME_BYTES];
-    if (length >= sizeof text) {
+bool command_keeps(const char *input, const char *output) {
+    char shown[SHOWN_PATH_BYTES];
+    struct stat from, to;
+    if (stat(input, &from) == 0 && stat(output, &to) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino) {
+        command_say("%s: the output is the input (limit another file)", escape_path(shown, sizeof shown, output));
         return false;
     }
-    memcpy(text, name, length);
-    text[length] = '\0';
-    return fnmatch(pattern, text, 0) == 0;
+    return true;
 }
 
 bool command_read_floats(const char *path, npy_array *array) {

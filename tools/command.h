@@ -46,7 +46,8 @@ enum {
     OPTION_TENSORS = 524288,
     OPTION_KEEP = 1048576,
     OPTION_QUIET = 2097152,
-    OPTION_TENSOR = 4194304
+    OPTION_TENSOR = 4194304,
+    OPTION_ONE_BACKEND = 8388608
 };
 
 /* The command line of a subcommand; what was not given has the value in brackets. */
@@ -104,14 +105,15 @@ int command_missing_format(const char *where);
 /* How many threads are to compute; false, with a message, if there can be only one. */
 bool command_threads(const command_arguments *arguments, int *threads);
 
-/* Whether a pattern, as of the shell, matches a name. */
-bool command_matches(const char *pattern, const char *name, size_t length);
-
 /* Reads a matrix of float32, or fails with a message. */
 bool command_read_floats(const char *path, npy_array *array);
 
 /* Makes room for rows x cols elements of a type (uint8 or float32), or fails with a message. */
 bool command_make_array(npy_array *array, npy_type type, size_t rows, size_t cols);
+
+/* Whether the output is another file than the input, by whatever name; else fails with a message: what was read would be
+ * gone for good. */
+bool command_keeps(const char *input, const char *output);
 
 /* Writes a matrix and returns the exit status. */
 int command_write(const char *path, const npy_array *array);

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "escape.h"
+#include "patterns.h"
 #include "plot.h"
 #include "progress.h"
 
@@ -23,15 +24,6 @@ typedef struct comparison_run {
     progress bar;
     size_t compared;
 } comparison_run;
-
-static bool chosen(const command_arguments *arguments, const gguf_tensor *tensor) {
-    for (size_t i = 0; i < arguments->tensors.count; i++) {
-        if (command_matches(arguments->tensors.values[i], tensor->name.bytes, tensor->name.length)) {
-            return true;
-        }
-    }
-    return arguments->tensors.count == 0;
-}
 
 static bool fail(comparison_run *r, const char *error) {
     progress_clear(&r->bar);
@@ -70,7 +62,7 @@ static bool compare_names(comparison_run *r) {
     gguf_tensor a, b;
     for (size_t i = 0; i < weights_count(&r->a); i++) {
         a = weights_at(&r->a, i);
-        bool good = !chosen(r->arguments, &a) ||
+        bool good = !patterns_choose(&r->arguments->tensors, &a) ||
                     (weights_find(&r->b, a.name, &b) ? compare_pair(r, &a, &b) : leave_out(r, &a, "not in b"));
         if (!good) {
             return false;
@@ -78,7 +70,8 @@ static bool compare_names(comparison_run *r) {
     }
     for (size_t i = 0; i < weights_count(&r->b); i++) {
         b = weights_at(&r->b, i);
-        if (chosen(r->arguments, &b) && !weights_find(&r->a, b.name, &a) && !leave_out(r, &b, "not in a")) {
+        if (patterns_choose(&r->arguments->tensors, &b) && !weights_find(&r->a, b.name, &a) &&
+            !leave_out(r, &b, "not in a")) {
             return false;
         }
     }
@@ -91,7 +84,7 @@ static bool find_only(const comparison_run *r, const weights_file *file, gguf_te
     size_t found = 0;
     for (size_t i = 0; i < weights_count(file); i++) {
         gguf_tensor tensor = weights_at(file, i);
-        if (file->is_npy || chosen(r->arguments, &tensor)) {
+        if (file->is_npy || patterns_choose(&r->arguments->tensors, &tensor)) {
             *only = tensor;
             found++;
         }
@@ -117,7 +110,7 @@ static uint64_t bytes_of(const comparison_run *r) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < weights_count(&r->a); i++) {
         gguf_tensor tensor = weights_at(&r->a, i);
-        bytes += r->a.is_npy || chosen(r->arguments, &tensor) ? tensor.bytes : 0;
+        bytes += r->a.is_npy || patterns_choose(&r->arguments->tensors, &tensor) ? tensor.bytes : 0;
     }
     return bytes;
 }
@@ -142,24 +135,31 @@ static bool show(const comparison_run *r) {
     return r->arguments->plot == NULL || plot_draw(r->arguments->plot, compare_chart, r->report);
 }
 
-static bool take_format(weights_file *file, q8k_format format) {
+/* Of blocks in a .npy file. Returns an exit status. */
+static int take_format(weights_file *file, q8k_format format) {
     char error[WEIGHTS_ERROR_BYTES];
     if (!file->is_npy || file->tensor.type != GGUF_TYPE_I8) {
-        return true;
+        return EXIT_SUCCESS;
     }
     if (format == 0) {
-        command_missing_format("for blocks in a .npy file");
-        return false;
+        return command_missing_format("for blocks in a .npy file");
     }
-    if (!weights_take_blocks(file, format, error)) {
-        command_say("%s", error);
-        return false;
-    }
-    return true;
+    return weights_take_blocks(file, format, error) ? EXIT_SUCCESS : command_fail("%s", error);
 }
 
-static bool compare_open_files(comparison_run *r) {
+/* Both files'. Returns an exit status. */
+static int take_formats(comparison_run *r) {
     q8k_format format = r->arguments->format;
+    if (format != 0 && !r->a.is_npy && !r->b.is_npy) {
+        command_say("--format = '%s' (limit none: a GGUF file itself says what its tensors are)",
+                    q8k_format_name(format));
+        return EXIT_USAGE;
+    }
+    int status = take_format(&r->a, format);
+    return status == EXIT_SUCCESS ? take_format(&r->b, format) : status;
+}
+
+static bool compare_and_show(comparison_run *r) {
     r->files.a = &r->a;
     r->files.b = &r->b;
     r->report = compare_report(r->arguments->files[0], r->arguments->files[1]);
@@ -167,12 +167,9 @@ static bool compare_open_files(comparison_run *r) {
         command_say("no memory for the report");
         return false;
     }
-    bool good = take_format(&r->a, format) && take_format(&r->b, format);
-    if (good) {
-        progress_begin(&r->bar, bytes_of(r), false);
-        good = compare_files(r);
-        progress_clear(&r->bar);
-    }
+    progress_begin(&r->bar, bytes_of(r), false);
+    bool good = compare_files(r);
+    progress_clear(&r->bar);
     good = good && show(r);
     json_decref(r->report);
     return good;
@@ -184,7 +181,9 @@ static int run(const command_arguments *arguments) {
     if (!command_threads(arguments, &r.files.threads)) {
         return EXIT_USAGE;
     }
-    if (arguments->plot != NULL && !plot_ready(arguments->plot)) {
+    if (arguments->plot != NULL &&
+        (!command_keeps(arguments->files[0], arguments->plot) || !command_keeps(arguments->files[1], arguments->plot) ||
+         !plot_ready(arguments->plot))) {
         return EXIT_FAILURE;
     }
     if (!weights_open(&r.a, arguments->files[0], error)) {
@@ -194,10 +193,15 @@ static int run(const command_arguments *arguments) {
         weights_close(&r.a);
         return command_fail("%s", error);
     }
-    bool good = compare_open_files(&r);
+    int status = take_formats(&r);
+    if (status == EXIT_SUCCESS) {
+        status = (r.a.is_npy || patterns_are_used(&r.a, "tensor", &arguments->tensors)) && compare_and_show(&r)
+                     ? EXIT_SUCCESS
+                     : EXIT_FAILURE;
+    }
     weights_close(&r.a);
     weights_close(&r.b);
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }
 
 const command command_compare = {

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "convert.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "escape.h"
 #include "input.h"
+#include "patterns.h"
 
 enum { SHOWN_PATH_BYTES = 512, SHAPE_BYTES = 96, OTHERS_NAME_BYTES = 63, MOST_WIDTH = 48 };
 
@@ -21,34 +21,6 @@ static const char *shown_path(const char *path, char buffer[SHOWN_PATH_BYTES]) {
 }
 
 /* ---- which tensors ---- */
-
-static bool matches(const pattern_list *patterns, const gguf_tensor *tensor) {
-    for (size_t i = 0; i < patterns->count; i++) {
-        if (command_matches(patterns->values[i], tensor->name.bytes, tensor->name.length)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A pattern without a tensor is a slip of the pen, which would show only in what the file is good for. */
-static bool check_patterns(const conversion *c, const char *option, const pattern_list *patterns) {
-    char shown[SHOWN_PATH_BYTES], path[SHOWN_PATH_BYTES];
-    for (size_t i = 0; i < patterns->count; i++) {
-        bool found = false;
-        for (size_t t = 0; !found && t < weights_count(&c->in); t++) {
-            gguf_tensor tensor = weights_at(&c->in, t);
-            found = command_matches(patterns->values[i], tensor.name.bytes, tensor.name.length);
-        }
-        if (!found) {
-            command_say("--%s = '%s' (limit the name of a tensor of %s)", option,
-                        escape_text(shown, sizeof shown, patterns->values[i], strlen(patterns->values[i])),
-                        shown_path(c->in.path, path));
-            return false;
-        }
-    }
-    return true;
-}
 
 /* Whether a tensor can become float32; else why not. */
 static bool can_decode(conversion_step *step, bool to_npy) {
@@ -87,11 +59,11 @@ conversion_step convert_plan(const conversion *c, size_t index) {
     gguf_tensor tensor = weights_at(&c->in, index);
     conversion_step step = {.from = tensor, .to = tensor};
     const pattern_list *only = &c->arguments->tensors, *kept = &c->arguments->kept;
-    step.selected = (only->count == 0 || matches(only, &tensor)) && !matches(kept, &tensor);
+    step.selected = patterns_choose(only, &tensor) && !patterns_match(kept, &tensor);
     if (step.selected) {
         step.converts = c->format != 0 ? can_quantize(&step, c->format) : can_decode(&step, c->to_npy);
     } else {
-        snprintf(step.reason, sizeof step.reason, "%s", matches(kept, &tensor) ? "--keep" : "not in --tensor");
+        snprintf(step.reason, sizeof step.reason, "%s", patterns_match(kept, &tensor) ? "--keep" : "not in --tensor");
     }
     return step;
 }
@@ -274,17 +246,6 @@ static bool is_npy_name(const char *path, bool otherwise) {
     return (dot == NULL || strcasecmp(dot, ".gguf") != 0) && otherwise;
 }
 
-/* The input would be gone for good, and with it what was lost by rounding. */
-static bool check_output(const char *in, const char *out) {
-    char shown[SHOWN_PATH_BYTES];
-    struct stat from, to;
-    if (stat(in, &from) == 0 && stat(out, &to) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino) {
-        command_say("%s: the output is the input (limit another file)", shown_path(out, shown));
-        return false;
-    }
-    return true;
-}
-
 /* What only an input of one of the two kinds can have. Returns an exit status. */
 static int take_npy(conversion *c) {
     char error[WEIGHTS_ERROR_BYTES], shown[SHOWN_PATH_BYTES];
@@ -312,7 +273,8 @@ static int convert_open(conversion *c) {
         return EXIT_USAGE;
     }
     c->to_npy = is_npy_name(c->arguments->files[1], c->in.is_npy);
-    if (!check_patterns(c, "tensor", &c->arguments->tensors) || !check_patterns(c, "keep", &c->arguments->kept)) {
+    if (!patterns_are_used(&c->in, "tensor", &c->arguments->tensors) ||
+        !patterns_are_used(&c->in, "keep", &c->arguments->kept)) {
         return EXIT_FAILURE;
     }
     return c->to_npy ? write_npy(c) : write_gguf(c);
@@ -327,7 +289,7 @@ int convert_run(const command_arguments *arguments, q8k_format format) {
     if (!weights_open(&c.in, arguments->files[0], error)) {
         return command_fail("%s", error);
     }
-    int status = check_output(arguments->files[0], arguments->files[1]) ? convert_open(&c) : EXIT_FAILURE;
+    int status = command_keeps(arguments->files[0], arguments->files[1]) ? convert_open(&c) : EXIT_FAILURE;
     weights_close(&c.in);
     return status;
 }

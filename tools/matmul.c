@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "escape.h"
 #include "weights.h"
@@ -198,15 +199,17 @@ static int choose_format(const command_arguments *arguments, product *p) {
     return EXIT_SUCCESS;
 }
 
-static bool read_input(const command_arguments *arguments, uint64_t cols, npy_array *input) {
-    char weights_shown[SHOWN_BYTES], input_shown[SHOWN_BYTES];
+static bool read_input(const command_arguments *arguments, const product *p, npy_array *input) {
+    char weights_shown[SHOWN_BYTES], input_shown[SHOWN_BYTES], name[WEIGHTS_NAME_BYTES];
+    const uint64_t cols = p->tensor.cols;
     if (!command_read_floats(arguments->files[1], input)) {
         return false;
     }
     if (input->cols != cols) {
-        command_say("%s: columns = %zu (limit %llu, the columns of %s)",
+        command_say("%s: columns = %zu (limit %llu, the columns of %s%s%s)",
                     escape_path(input_shown, sizeof input_shown, arguments->files[1]), input->cols,
-                    (unsigned long long)cols, escape_path(weights_shown, sizeof weights_shown, arguments->files[0]));
+                    (unsigned long long)cols, escape_path(weights_shown, sizeof weights_shown, arguments->files[0]),
+                    p->file.is_npy ? "" : ": ", p->file.is_npy ? "" : weights_name(&p->tensor, name));
         npy_free(input);
         return false;
     }
@@ -240,17 +243,27 @@ static int multiply_and_write(const command_arguments *arguments, product *p, co
     return status;
 }
 
+static bool check_output(const command_arguments *arguments) {
+    const char *to = arguments->files[2], *dot = strrchr(to, '.');
+    char shown[SHOWN_BYTES];
+    if (dot != NULL && strcasecmp(dot, ".gguf") == 0) {
+        command_say("%s: the output is a .npy file (limit another name)", escape_path(shown, sizeof shown, to));
+        return false;
+    }
+    return command_keeps(arguments->files[0], to) && command_keeps(arguments->files[1], to);
+}
+
 static int read_and_multiply(const command_arguments *arguments, product *p) {
     npy_array input;
     char error[WEIGHTS_ERROR_BYTES];
     if (!weights_open(&p->file, arguments->files[0], error)) {
         return command_fail("%s", error);
     }
-    int status = find_tensor(arguments, p);
+    int status = check_output(arguments) ? find_tensor(arguments, p) : EXIT_FAILURE;
     status = status == EXIT_SUCCESS ? choose_format(arguments, p) : status;
     if (status == EXIT_SUCCESS) {
         status = EXIT_FAILURE;
-        if (read_input(arguments, p->tensor.cols, &input)) {
+        if (read_input(arguments, p, &input)) {
             status = multiply_and_write(arguments, p, &input);
             npy_free(&input);
         }

@@ -10,7 +10,7 @@
 
 #include "escape.h"
 
-enum { OPTION_HELP = 128, OPTION_COUNT = 23, SHOWN_BYTES = 256, LIST_BYTES = 256 };
+enum { OPTION_HELP = 128, OPTION_COUNT = 24, SHOWN_BYTES = 256, LIST_BYTES = 256 };
 
 static const struct {
     unsigned bit;
@@ -23,6 +23,7 @@ static const struct {
     {OPTION_TENSOR, "tensor", "TENSOR", "the tensor of a GGUF file, by its name"},
     {OPTION_PRECISION, "precision", "P", "how many bits of the activations are kept [float]"},
     {OPTION_BACKEND, "backend", "NAME", "the backend to use [Q8K_BACKEND, else the best]"},
+    {OPTION_ONE_BACKEND, "backend", "NAME", "test this backend only [all]"},
     {OPTION_THREADS, "threads", "N", "compute on N threads [one per processor]"},
     {OPTION_PARTS, "parts", "N", "divide the work into N parts [as many as threads]"},
     {OPTION_SEED, "seed", "N", "start the random numbers from N [1]"},
@@ -154,6 +155,7 @@ static bool take_option(unsigned bit, command_arguments *arguments) {
     case OPTION_PRECISION:
         return take_precision(&arguments->precision);
     case OPTION_BACKEND:
+    case OPTION_ONE_BACKEND:
         arguments->backend = optarg;
         return true;
     case OPTION_THREADS:

@@ -184,6 +184,6 @@ const command command_verify = {
         "is tested, in every format and precision: its bits against the definition of the arithmetic, its error\n"
         "against the exact product. Exit status 1 if a promise is broken; the first case of each is told on\n"
         "standard error.\n",
-    .options = OPTION_BACKEND | OPTION_SEED | OPTION_TENSORS,
+    .options = OPTION_ONE_BACKEND | OPTION_SEED | OPTION_TENSORS,
     .run = run,
 };

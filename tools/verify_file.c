@@ -8,20 +8,12 @@
 #include <string.h>
 
 #include "escape.h"
+#include "patterns.h"
 #include "progress.h"
 #include "verify_case.h"
 #include "verify_tensor.h"
 
 enum { SHOWN_PATH_BYTES = 512, SHAPE_BYTES = 48, LEAST_WIDTH = 6, MOST_WIDTH = 48 };
-
-static bool chosen(const command_arguments *arguments, const gguf_tensor *tensor) {
-    for (size_t i = 0; i < arguments->tensors.count; i++) {
-        if (command_matches(arguments->tensors.values[i], tensor->name.bytes, tensor->name.length)) {
-            return true;
-        }
-    }
-    return arguments->tensors.count == 0;
-}
 
 /* What is to be done. */
 typedef struct plan {
@@ -35,7 +27,7 @@ static plan make_plan(const weights_file *file, const command_arguments *argumen
     for (size_t i = 0; i < weights_count(file); i++) {
         char name[WEIGHTS_NAME_BYTES];
         gguf_tensor tensor = weights_at(file, i);
-        if (tensor.format == 0 || !chosen(arguments, &tensor)) {
+        if (tensor.format == 0 || !patterns_choose(&arguments->tensors, &tensor)) {
             p.left_out++;
             continue;
         }
@@ -126,7 +118,7 @@ static bool verify_tensors(const verify_backends *all, const weights_file *file,
     progress_begin(&bar, p.bytes, false);
     for (size_t i = 0; i < weights_count(file); i++) {
         gguf_tensor tensor = weights_at(file, i);
-        if (tensor.format != 0 && chosen(arguments, &tensor)) {
+        if (tensor.format != 0 && patterns_choose(&arguments->tensors, &tensor)) {
             good = verify_one(all, file, &tensor, arguments, &p, &bar) && good;
         }
     }

@@ -17,11 +17,14 @@
 enum { STREAMS_MAX = 8 };
 
 /* Step k of a block fetches its share of the lines of another one, `far` bytes on: those of four blocks at once would be
- * more than a CPU can wait for. */
+ * more than a CPU can wait for. All steps have two lines each at most, of which no block has more. No loop: clang may find
+ * it too late to unroll it. */
 ALWAYS_INLINE void vectors_ahead(const struct format *f, const uint8_t *block, size_t far, unsigned k) {
-    VEC_UNROLL
-    for (unsigned line = k / VEC_WEIGHTS * 64; line < f->block_bytes; line += BLOCK / VEC_WEIGHTS * 64)
-        __builtin_prefetch((const void *)((uintptr_t)block + far + line));
+    const unsigned first = k / VEC_WEIGHTS * 64, second = first + BLOCK / VEC_WEIGHTS * 64;
+    if (first < f->block_bytes)
+        __builtin_prefetch((const void *)((uintptr_t)block + far + first));
+    if (second < f->block_bytes)
+        __builtin_prefetch((const void *)((uintptr_t)block + far + second));
 }
 
 /* The terms of a step in which each 32 weights are a span. */

@@ -19,7 +19,7 @@
  * q8k_backend_list_create():
  *  1. The CPU has what the library's table asks for, where the name is in it.
  *  2. The file is checked before the dynamic linker sees it: a regular file; ELF of the process's class, byte order and
- *     machine; ET_DYN; 1 to 128 segments, one of them PT_DYNAMIC and some PT_LOAD, each inside the file; 2 to 4096
+ *     machine; ET_DYN; 1 to 64 segments, one of them PT_DYNAMIC and some PT_LOAD, each inside the file; 2 to 4096
  *     section headers, all of them and their sections inside the file and none blank. (The section headers come last in
  *     a file, and are how one that was cut off is told from a whole one.)
  *  3. dlopen() with RTLD_NOW | RTLD_LOCAL. For a third party's plugin this is before its needs of the CPU are known.
