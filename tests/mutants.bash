@@ -261,7 +261,6 @@ mutant 'panel: steps of the first of two' panel q4_k kernels/panel.h 's/terms, i
 mutant 'panel: totals of the first of two' panel q8_k kernels/panel.h 's/step + panel \* next + VEC_COLUMNS/step + VEC_COLUMNS/'
 mutant 'panel: sums of the second added to the first' panel q4_k kernels/panel.h 's/sums + panel \* stride + row/sums + row/'
 mutant 'panel: the last of many dropped' panel q4_k kernels/panel.h 's/i < panels; i += i < 2/i + (panels > 2) < panels; i += i < 2/'
-mutant 'panel: a panel beyond the last' panel q4_k kernels/panel.h 's|form.limbs == 1 ? panels / 2|form.limbs == 1 ? (panels + 1) / 2|'
 mutant 'panel: second half of a tall tile is the first' panel q8_k kernels/tile.h 's/(VEC_TILE_ROWS + r) \* DECODED_STRIDE/r * DECODED_STRIDE/'
 mutant 'panel: first half of a tall tile flushed twice' panel q4_k kernels/panel.h 's/terms, i, step + panel/terms, panel, step + panel/'
 mutant 'panel: both halves of a tall tile in one' panel q4_k kernels/panel.h 's/row = r + i % halves \* VEC_TILE_ROWS/row = r/'
