@@ -153,6 +153,10 @@ moment() {
             (ulimit -v $limit && "$Q8K" $line >out 2>err) || status=$?
             if [ $status -eq 0 ]; then
                 done=$((done + 1))
+            elif [ $status -eq 134 ] && grep -q '^OMP: Error' err; then
+                # OpenMP's library of clang says so in three lines and aborts.
+                [ ! -e out.npy ]
+                refused=$((refused + 1))
             else
                 [ $status -eq 1 ] || { echo "status $status of: q8k $line, $limit KiB"; cat err; false; }
                 # The last is what OpenMP's library says, which ends the program.

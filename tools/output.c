@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const int signals[OUTPUT_SIGNALS] = {SIGHUP, SIGINT, SIGTERM};
+static const int signals[OUTPUT_SIGNALS] = {SIGHUP, SIGINT, SIGTERM, SIGABRT};
 
 /* The file that a signal must remove. It is set before the file is made: its name is random, so removing it can hit
  * nothing else, and no moment is left in which the file is there and unknown. */
@@ -21,10 +21,10 @@ static char *volatile pending;
 static pthread_t writer;
 
 /* A signal may reach any thread. The writer alone removes the file: seen from another thread, it could be about to make
- * one that was not there yet when its name was removed. */
+ * one that was not there yet when its name was removed. abort(), by which a library ends the program, waits for nobody. */
 static void remove_pending(int signal_number) {
     char *path = pending;
-    if (!pthread_equal(pthread_self(), writer)) {
+    if (signal_number != SIGABRT && !pthread_equal(pthread_self(), writer)) {
         pthread_kill(writer, signal_number);
         return;
     }

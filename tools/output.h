@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OUTPUT_SIGNALS = 3, OUTPUT_ERROR_BYTES = 1024 };
+enum { OUTPUT_SIGNALS = 4, OUTPUT_ERROR_BYTES = 1024 };
 
 typedef struct output {
     int file;
