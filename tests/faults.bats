@@ -20,6 +20,8 @@ teardown() {
     if mountpoint -q "$BATS_TEST_TMPDIR/disk"; then
         umount "$BATS_TEST_TMPDIR/disk"
     fi
+    # Only root could remove what is in it otherwise, and bats fails where it cannot remove everything.
+    [ ! -d sealed ] || chmod 755 sealed
 }
 
 # failure FRAGMENT COMMAND...: exit status 1, one line on standard error with the fragment.

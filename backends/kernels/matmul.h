@@ -9,15 +9,19 @@
 #include "backends/kernels/rows.h"
 #endif
 
-ALWAYS_INLINE void matmul(const struct format *f, const q8k_backend_product *p) {
-    if (p->precision == Q8K_PRECISION_FLOAT)
-        matmul_form(f, form_of(Q8K_PRECISION_FLOAT), p);
-    else if (p->precision == Q8K_PRECISION_BYTE &&
-             form_differs(form_of(Q8K_PRECISION_BYTE), form_of(Q8K_PRECISION_HALF)))
-        matmul_form(f, form_of(Q8K_PRECISION_BYTE), p);
-    else
-        matmul_form(f, form_of(Q8K_PRECISION_HALF), p);
-}
+#define MATMUL_FUNCTION(name)                                                                                          \
+    PRODUCT_FUNCTION(name, FLOAT)                                                                                      \
+    PRODUCT_FUNCTION(name, HALF)                                                                                       \
+    PRODUCT_FUNCTION(name, BYTE)                                                                                       \
+    static void name##_matmul(const q8k_backend_product *p) {                                                          \
+        if (p->precision == Q8K_PRECISION_FLOAT)                                                                       \
+            name##_product_FLOAT(p);                                                                                   \
+        else if (p->precision == Q8K_PRECISION_BYTE &&                                                                 \
+                 form_differs(form_of(Q8K_PRECISION_BYTE), form_of(Q8K_PRECISION_HALF)))                               \
+            name##_product_BYTE(p);                                                                                    \
+        else                                                                                                           \
+            name##_product_HALF(p);                                                                                    \
+    }
 
 /* One row with activations that nobody has prepared: block by block, on the stack. */
 ALWAYS_INLINE void accumulate(const struct format *f, q8k_precision precision, size_t blocks, const uint8_t *row,

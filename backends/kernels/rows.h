@@ -177,6 +177,11 @@ ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q
         }
 }
 
+#define PRODUCT_FUNCTION(name, PRECISION)                                                                              \
+    static void name##_product_##PRECISION(const q8k_backend_product *p) {                                             \
+        matmul_form(&name, form_of(Q8K_PRECISION_##PRECISION), p);                                                     \
+    }
+
 /* One row's block: adds its terms to the sum. */
 ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, const uint8_t *block,
                                      const uint8_t *prepared, float sum) {

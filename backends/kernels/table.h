@@ -20,9 +20,7 @@
 #define TABLE_TEXT(name) TABLE_QUOTE(name)
 
 #define TABLE_FORMAT(name, NAME)                                                                                       \
-    static void name##_matmul(const q8k_backend_product *product) {                                                    \
-        matmul(&name, product);                                                                                        \
-    }                                                                                                                  \
+    MATMUL_FUNCTION(name)                                                                                              \
     static void name##_accumulate(q8k_precision precision, size_t blocks, const void *weights, const float *input,     \
                                   float *sum) {                                                                        \
         accumulate(&name, precision, blocks, weights, input, sum);                                                     \

@@ -22,9 +22,9 @@ enum { STREAMS_MAX = 8 };
 ALWAYS_INLINE void vectors_ahead(const struct format *f, const uint8_t *block, size_t far, unsigned k) {
     const unsigned first = k / VEC_WEIGHTS * 64, second = first + BLOCK / VEC_WEIGHTS * 64;
     if (first < f->block_bytes)
-        __builtin_prefetch((const void *)((uintptr_t)block + far + first));
+        __builtin_prefetch((const void *)((uintptr_t)block + far + first), 0, 2);
     if (second < f->block_bytes)
-        __builtin_prefetch((const void *)((uintptr_t)block + far + second));
+        __builtin_prefetch((const void *)((uintptr_t)block + far + second), 0, 2);
 }
 
 /* The terms of a step in which each 32 weights are a span. */
@@ -117,93 +117,114 @@ ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const
 
 /* Adds the terms of one block of four rows. */
 ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsigned batch, const uint8_t *const *blocks,
-                                 size_t far, const struct activations *x, vec_four *sums) {
+                                 size_t far, const struct headers *h, const struct activations *x, vec_four *sums) {
     const unsigned streams = batch * form.limbs;
     const int16_t *limbs[STREAMS_MAX];
     vec_four t[STREAMS_MAX];
-    struct headers h;
-    f->headers(blocks, &h);
     VEC_UNROLL
     for (unsigned s = 0; s < streams; s++)
         limbs[s] = (const int16_t *)(const void *)(x[s / form.limbs].limbs + s % form.limbs * limb_bytes(form));
     if (f->span == 32) {
         VEC_UNROLL
         for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-            vectors_pieces(f, form, batch, blocks, far, &h, limbs, k, x, sums);
+            vectors_pieces(f, form, batch, blocks, far, h, limbs, k, x, sums);
         return;
     }
     VEC_UNROLL
     for (unsigned k = 0; k < BLOCK; k += f->span) {
 #ifdef VEC_BYTES
         if (form.bytes && f->signs == QUANTS_UNSIGNED)
-            vectors_bytes(f, streams, blocks, far, &h, x, t);
+            vectors_bytes(f, streams, blocks, far, h, x, t);
         else
 #endif
-            vectors_span(f, streams, blocks, far, &h, limbs, k, t);
+            vectors_span(f, streams, blocks, far, h, limbs, k, t);
         VEC_UNROLL
         for (unsigned b = 0; b < batch; b++)
             sums[b] =
-                four_fma(limbs_join(form, t, b), four_multiply(h.d[format_part(f, k)], four_set(x[b].step)), sums[b]);
+                four_fma(limbs_join(form, t, b), four_multiply(h->d[format_part(f, k)], four_set(x[b].step)), sums[b]);
     }
     for (unsigned s = 0; s < streams && format_entries(f) != 0; s++) {
         const int16_t *entries = x[s / form.limbs].entries + s % form.limbs * MIN_ENTRIES_16;
-        t[s] = f->min == MIN_GROUP_32 ? quad_min_sums(h.fields, entries) : quad_min_sums_16(h.fields, entries);
+        t[s] = f->min == MIN_GROUP_32 ? quad_min_sums(h->fields, entries) : quad_min_sums_16(h->fields, entries);
     }
     for (unsigned b = 0; b < batch && f->min != MIN_NONE; b++)
         sums[b] = four_fma(f->min == MIN_BLOCK ? four_set(x[b].total) : limbs_join(form, t, b),
-                           four_multiply(h.min_factor, four_set(x[b].step)), sums[b]);
+                           four_multiply(h->min_factor, four_set(x[b].step)), sums[b]);
 }
 
 /* Adds the terms of one block of four rows and `batch` batch rows, whose blocks at `prepared` are `stride` apart. */
 ALWAYS_INLINE void vectors_group(const struct format *f, struct form form, unsigned batch, const uint8_t *const *blocks,
-                                 size_t far, const uint8_t *prepared, size_t stride, vec_four *sums) {
+                                 size_t far, const struct headers *h, const uint8_t *prepared, size_t stride,
+                                 vec_four *sums) {
     struct activations x[STREAMS_MAX];
     VEC_UNROLL
     for (unsigned b = 0; b < batch; b++)
         x[b] = prepared_block(prepared + b * stride, form);
-    vectors_block(f, form, batch, blocks, far, x, sums);
+    vectors_block(f, form, batch, blocks, far, h, x, sums);
 }
 
-ALWAYS_INLINE void vectors_groups(const struct format *f, struct form form, unsigned batch,
-                                  const uint8_t *const *blocks, size_t far, const uint8_t *prepared, size_t stride,
-                                  vec_four *sums) {
+/* Four rows, `count` blocks of each from end to end, with `batch` batch rows; sums[b] are those with batch row b. The
+ * headers of the next blocks are taken apart while this one's are multiplied: what they take is mostly waiting. */
+ALWAYS_INLINE void vectors_rows(const struct format *f, struct form form, unsigned batch, const uint8_t *const *rows,
+                                size_t count, size_t far, const uint8_t *prepared, float (*out)[TILE_ROWS]) {
+    const size_t bytes = prepared_block_bytes(form);
+    struct headers headers[2];
+    vec_four sums[STREAMS_MAX];
+    VEC_UNROLL
+    for (unsigned b = 0; b < batch; b++)
+        sums[b] = four_set(0);
+    f->headers(rows, &headers[0]);
+    for (size_t i = 0, at = 0; i < count; i++) {
+        const size_t next = i + 1 < count ? at + f->block_bytes : at;
+        const uint8_t *blocks[TILE_ROWS], *following[TILE_ROWS];
+        VEC_UNROLL
+        for (unsigned r = 0; r < TILE_ROWS; r++) {
+            blocks[r] = rows[r] + at;
+            following[r] = rows[r] + next;
+        }
+        f->headers(following, &headers[(i + 1) % 2]);
+        vectors_group(f, form, batch, blocks, far, &headers[i % 2], prepared + i * bytes, count * bytes, sums);
+        at = next;
+    }
+    VEC_UNROLL
+    for (unsigned b = 0; b < batch; b++)
+        four_store(out[b], sums[b]);
+}
+
+/* The batch rows are taken in groups, of which the weights are read once more each. */
+ALWAYS_INLINE void vectors_groups(const struct format *f, struct form form, unsigned batch, const uint8_t *const *rows,
+                                  size_t count, size_t far, const uint8_t *prepared, float (*out)[TILE_ROWS]) {
     const unsigned group = VEC_STREAMS / form.limbs, most = (form.bytes ? BYTES_LEAST : PANELS_LEAST) - 1;
-    for (; group <= most && batch >= group; batch -= group, prepared += group * stride, sums += group)
-        vectors_group(f, form, group, blocks, far, prepared, stride, sums);
+    const size_t stride = group * count * prepared_block_bytes(form);
+    for (; group <= most && batch >= group; batch -= group, prepared += stride, out += group)
+        vectors_rows(f, form, group, rows, count, far, prepared, out);
     if (group > 3 && batch == 3)
-        vectors_group(f, form, 3, blocks, far, prepared, stride, sums);
+        vectors_rows(f, form, 3, rows, count, far, prepared, out);
     else if (group > 2 && batch == 2)
-        vectors_group(f, form, 2, blocks, far, prepared, stride, sums);
+        vectors_rows(f, form, 2, rows, count, far, prepared, out);
     else if (group > 1 && batch == 1)
-        vectors_group(f, form, 1, blocks, far, prepared, stride, sums);
+        vectors_rows(f, form, 1, rows, count, far, prepared, out);
 }
 
 /* `count` weight rows from `first` on with `batch` batch rows from `b` on, both counted from the product's first. Missing rows
  * of the last four are the last one again. */
 ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, const q8k_backend_product *p, size_t first,
                                    size_t count, size_t b, unsigned batch) {
-    const size_t bytes = prepared_block_bytes(form);
     /* The next four rows: the CPU foresees the end of a row no better than the beginning of another. */
     const size_t far = TILE_ROWS * p->weights_stride;
     const uint8_t *prepared = prepared_row(p->prepared, form, p->batch, p->blocks, p->batch_first + b);
     for (size_t row = first; row < first + count; row += TILE_ROWS) {
         size_t rows = first + count - row < TILE_ROWS ? first + count - row : TILE_ROWS;
-        const uint8_t *blocks[TILE_ROWS];
-        vec_four sums[BYTES_LEAST];
-        tile_blocks(p->weights, p->weights_stride, first + count, row, blocks);
+        const uint8_t *four[TILE_ROWS];
+        float sums[BYTES_LEAST][TILE_ROWS];
+        tile_blocks(p->weights, p->weights_stride, first + count, row, four);
+        vectors_groups(f, form, batch, four, p->blocks, far, prepared, sums);
         for (unsigned i = 0; i < batch; i++)
-            sums[i] = four_set(0);
-        for (size_t i = 0; i < p->blocks; i++) {
-            vectors_groups(f, form, batch, blocks, far, prepared + i * bytes, p->blocks * bytes, sums);
-            for (unsigned r = 0; r < TILE_ROWS; r++)
-                blocks[r] += f->block_bytes;
-        }
-        for (unsigned i = 0; i < batch; i++) {
-            float four[TILE_ROWS];
-            four_store(four, sums[i]);
-            memcpy(p->output + (b + i) * p->output_stride + row, four, rows * sizeof(float));
-        }
+            memcpy(p->output + (b + i) * p->output_stride + row, sums[i], rows * sizeof(float));
     }
 }
+
+/* A format's, by itself: in registers, what else a product keeps would be in the way. */
+typedef void vectors_function(const q8k_backend_product *p, size_t first, size_t count, size_t b, unsigned batch);
 
 #endif

@@ -134,7 +134,8 @@ ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const
         }
 }
 
-ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q8k_backend_product *p) {
+ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, vectors_function *vectors,
+                               const q8k_backend_product *p) {
     const size_t last = p->batch_first + p->batch_count, whole = panel_count(form, p->batch);
     const size_t touched = (last + VEC_COLUMNS - 1) / VEC_COLUMNS, end = touched < whole ? touched : whole;
     const size_t columns = panel_columns(form, p->batch);
@@ -153,10 +154,19 @@ ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, const q
             if (columns != 0)
                 chunk_product(f, form, p, &e);
             if (panel == whole && rest != 0)
-                vectors_product(f, form, p, e.row, e.rows, p->batch_count - rest, rest);
+                vectors(p, e.row, e.rows, p->batch_count - rest, rest);
         }
     } while (panel < end);
 }
+
+#define PRODUCT_FUNCTION(name, PRECISION)                                                                              \
+    static __attribute__((noinline)) void name##_vectors_##PRECISION(const q8k_backend_product *p, size_t first,       \
+                                                                     size_t count, size_t b, unsigned batch) {         \
+        vectors_product(&name, form_of(Q8K_PRECISION_##PRECISION), p, first, count, b, batch);                         \
+    }                                                                                                                  \
+    static void name##_product_##PRECISION(const q8k_backend_product *p) {                                             \
+        matmul_form(&name, form_of(Q8K_PRECISION_##PRECISION), name##_vectors_##PRECISION, p);                         \
+    }
 
 /* One row's block, without a panel's zeros: adds its terms to the sum. */
 ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, const uint8_t *block,
@@ -164,7 +174,9 @@ ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, c
     const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
     float four[TILE_ROWS];
     vec_four sums = four_set(sum);
-    vectors_group(f, form, 1, blocks, 0, prepared, 0, &sums);
+    struct headers h;
+    f->headers(blocks, &h);
+    vectors_group(f, form, 1, blocks, 0, &h, prepared, 0, &sums);
     four_store(four, sums);
     return four[0];
 }
