@@ -423,6 +423,24 @@ ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsign
     return _mm256_shuffle_epi8(_mm256_set1_epi64x(scales), order);
 }
 
+ALWAYS_INLINE vec_ints ints_scales_signed(const int8_t scales[16], unsigned group, unsigned k) {
+    __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)(scales + k / group / 8 * 8));
+#define AVX2_GROUP(weight) (int)((k + (weight)) / group % 8)
+    __m256i order = _mm256_setr_epi32(AVX2_GROUP(0), AVX2_GROUP(4), AVX2_GROUP(8), AVX2_GROUP(12), AVX2_GROUP(16),
+                                      AVX2_GROUP(20), AVX2_GROUP(24), AVX2_GROUP(28));
+#undef AVX2_GROUP
+    __m256i all = _mm256_and_si256(_mm256_cvtepi8_epi32(eight), _mm256_set1_epi32(0xffff));
+    return _mm256_permutevar8x32_epi32(all, order);
+}
+
+ALWAYS_INLINE vec_bytes vec_set(uint8_t n) {
+    return _mm256_set1_epi8((char)n);
+}
+
+ALWAYS_INLINE vec_ints ints_negate(vec_ints v) {
+    return _mm256_sub_epi32(_mm256_setzero_si256(), v);
+}
+
 ALWAYS_INLINE void ints_store_halves(int32_t *p, vec_ints a, vec_ints b, vec_ints c, vec_ints d) {
     _mm_store_si128((__m128i *)(void *)p, _mm_srai_epi32(avx2_four(a, b, c, d), 1));
 }

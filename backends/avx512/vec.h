@@ -336,6 +336,25 @@ ALWAYS_INLINE vec_ints ints_scales(const int8_t eight[8], unsigned group, unsign
     return _mm512_shuffle_epi8(_mm512_set1_epi64(scales), order);
 }
 
+ALWAYS_INLINE vec_ints ints_scales_signed(const int8_t scales[16], unsigned group, unsigned k) {
+    __m512i all = _mm512_cvtepi8_epi32(avx512_load_16(scales));
+#define AVX512_GROUP(weight) (int)((k + (weight)) / group)
+    __m512i order = _mm512_setr_epi32(AVX512_GROUP(0), AVX512_GROUP(4), AVX512_GROUP(8), AVX512_GROUP(12),
+                                      AVX512_GROUP(16), AVX512_GROUP(20), AVX512_GROUP(24), AVX512_GROUP(28),
+                                      AVX512_GROUP(32), AVX512_GROUP(36), AVX512_GROUP(40), AVX512_GROUP(44),
+                                      AVX512_GROUP(48), AVX512_GROUP(52), AVX512_GROUP(56), AVX512_GROUP(60));
+#undef AVX512_GROUP
+    return _mm512_permutexvar_epi32(order, _mm512_and_si512(all, _mm512_set1_epi32(0xffff)));
+}
+
+ALWAYS_INLINE vec_bytes vec_set(uint8_t n) {
+    return _mm512_set1_epi8((char)n);
+}
+
+ALWAYS_INLINE vec_ints ints_negate(vec_ints v) {
+    return _mm512_sub_epi32(_mm512_setzero_si512(), v);
+}
+
 /* As int16, the upper eight bytes of each row, and 256 times those. */
 ALWAYS_INLINE __m512i avx512_mins(vec_quad v) {
     return _mm512_unpackhi_epi8(v, _mm512_setzero_si512());

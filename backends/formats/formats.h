@@ -8,8 +8,9 @@
  *
  *   layout  constants NAME_BLOCK_BYTES, NAME_GGUF_TYPE (-1: none), NAME_D and NAME_DMIN (where those fields are; -1:
  *           nowhere), NAME_PARTS (equal parts of which the block consists, each with a d of its own), NAME_SPAN (weights whose products are summed as one exact integer), NAME_PRODUCT_MAX (the
- *           largest |scale * q|), NAME_UNSIGNED_MAX (the largest q where none is negative, else 0), NAME_MIN_MAX (the
- *           largest min; 0: no min term). Anyone may include it.
+ *           largest |scale * q|), NAME_STORED_MAX and NAME_OFFSET (the largest number that quants are
+ *           stored as, where these have no sign, else 0, and what is subtracted from it), NAME_MIN_MAX (the largest
+ *           min; 0: no min term). Anyone may include it.
  *   traits  a `struct format` of functions that take a block apart in the words of a vector vocabulary (vec.h).
  *           Compiled only where a vocabulary was included first, and written once for all of them.
  *
@@ -31,17 +32,19 @@ enum { PARTS_MAX = 8, SPANS_MAX = 8 };
 enum { LIMB_MAX = 4095 };
 
 /* Sums of a span must fit int32, whatever the block and the activations hold. */
-#define FORMAT_CHECK_BOUNDS(NAME)                                                                                       \
-    _Static_assert(NAME##_PARTS <= (int)PARTS_MAX && BLOCK / NAME##_PARTS % NAME##_SPAN == 0, "one d to a span");       \
-    _Static_assert(BLOCK / NAME##_SPAN <= SPANS_MAX, "spans");                                                          \
-    _Static_assert((int64_t)NAME##_SPAN * NAME##_PRODUCT_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of products");         \
-    _Static_assert((int64_t)BLOCK * NAME##_MIN_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of mins");                       \
-    _Static_assert(NAME##_PRODUCT_MAX <= INT16_MAX, "product of scale and quant as int16");                             \
-    /* kernels/vectors.h: four quants without sign times activations of BYTE, as int16 before they meet their scale. */ \
-    _Static_assert(4 * NAME##_UNSIGNED_MAX * 127 <= INT16_MAX, "sum of four products as int16");                        \
-    /* kernels/prepare.h: the sum of 32, at most 32 * 4095, as two digits of base 256; beside it two sums of 8. */      \
-    _Static_assert(256 * NAME##_MIN_MAX <= INT16_MAX, "256 * min as int16");                                            \
-    _Static_assert((int64_t)8 * NAME##_MIN_MAX * (256 * 512 + 256 + 2 * 8 * LIMB_MAX) < INT64_C(1) << 31,               \
+#define FORMAT_CHECK_BOUNDS(NAME)                                                                                      \
+    _Static_assert(NAME##_PARTS <= (int)PARTS_MAX && BLOCK / NAME##_PARTS % NAME##_SPAN == 0, "one d to a span");      \
+    _Static_assert(BLOCK / NAME##_SPAN <= SPANS_MAX, "spans");                                                         \
+    _Static_assert((int64_t)NAME##_SPAN * NAME##_PRODUCT_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of products");        \
+    _Static_assert((int64_t)BLOCK * NAME##_MIN_MAX * LIMB_MAX < INT64_C(1) << 31, "sum of mins");                      \
+    _Static_assert(NAME##_PRODUCT_MAX <= INT16_MAX, "product of scale and quant as int16");                            \
+    /* kernels/vectors.h: four quants that have no sign where they are stored times activations of BYTE, as int16 */   \
+    /* before they meet their scale. */                                                                                \
+    _Static_assert(4 * NAME##_OFFSET * 127 <= INT16_MAX, "sum of four products as int16, at least");                   \
+    _Static_assert(4 * (NAME##_STORED_MAX - NAME##_OFFSET) * 127 <= INT16_MAX, "sum of four products as int16");       \
+    /* kernels/prepare.h: the sum of 32, at most 32 * 4095, as two digits of base 256; beside it two sums of 8. */     \
+    _Static_assert(256 * NAME##_MIN_MAX <= INT16_MAX, "256 * min as int16");                                           \
+    _Static_assert((int64_t)8 * NAME##_MIN_MAX * (256 * 512 + 256 + 2 * 8 * LIMB_MAX) < INT64_C(1) << 31,              \
                    "sum of min entries")
 
 _Static_assert(8 * LIMB_MAX <= INT16_MAX, "sum of eight activations as int16");
@@ -72,7 +75,9 @@ struct format {
     unsigned group;
     enum format_min min;
     enum format_signs signs;
-    /* The quants of weights k to k + VEC_WEIGHTS - 1, one int8 each; k is a multiple of VEC_WEIGHTS. */
+    /* What is subtracted from each quant as it is stored; where it is not 0, these have no sign. */
+    uint8_t offset;
+    /* The stored quants of weights k to k + VEC_WEIGHTS - 1, a byte each; k is a multiple of VEC_WEIGHTS. */
     vec_bytes (*quants)(const uint8_t *block, unsigned k);
     /* Takes four rows together: one alone would leave most of a vector empty. */
     void (*headers)(const uint8_t *const blocks[4], struct headers *h);

@@ -22,7 +22,8 @@ enum {
     Q2_K_GGUF_TYPE = 10,
     Q2_K_SPAN = 256,
     Q2_K_PRODUCT_MAX = 15 * 3,
-    Q2_K_UNSIGNED_MAX = 3,
+    Q2_K_STORED_MAX = 3,
+    Q2_K_OFFSET = 0,
     Q2_K_MIN_MAX = 15
 };
 FORMAT_CHECK_BOUNDS(Q2_K);

@@ -24,7 +24,8 @@ enum {
     Q3_K_GGUF_TYPE = 11,
     Q3_K_SPAN = 256,
     Q3_K_PRODUCT_MAX = 32 * 4,
-    Q3_K_UNSIGNED_MAX = 0,
+    Q3_K_STORED_MAX = 7,
+    Q3_K_OFFSET = 4,
     Q3_K_MIN_MAX = 0
 };
 FORMAT_CHECK_BOUNDS(Q3_K);
@@ -34,7 +35,7 @@ FORMAT_CHECK_BOUNDS(Q3_K);
 ALWAYS_INLINE vec_bytes q3_k_quants(const uint8_t *block, unsigned k) {
     vec_bytes low = vec_and(vec_planes(block + Q3_K_QS + k / 128 * 32, 32, 2, k % 128, 0), 3);
     vec_bytes high = vec_and(vec_planes(block + Q3_K_HMASK, 32, 1, k, 2), 4);
-    return vec_subtract(vec_or(low, high), 4);
+    return vec_or(low, high);
 }
 
 /* Scales 0 to 3 have the low nibbles of s[0] to s[3], 4 to 7 those of s[4] to s[7], 8 to 15 the high ones of the same; and
@@ -59,6 +60,7 @@ static const struct format q3_k = {
     .group = 16,
     .min = MIN_NONE,
     .signs = BOTH_SIGNED,
+    .offset = Q3_K_OFFSET,
     .quants = q3_k_quants,
     .headers = q3_k_headers,
 };

@@ -22,7 +22,8 @@ enum {
     Q4_K_GGUF_TYPE = 12,
     Q4_K_SPAN = 256,
     Q4_K_PRODUCT_MAX = 63 * 15,
-    Q4_K_UNSIGNED_MAX = 15,
+    Q4_K_STORED_MAX = 15,
+    Q4_K_OFFSET = 0,
     Q4_K_MIN_MAX = 63
 };
 FORMAT_CHECK_BOUNDS(Q4_K);

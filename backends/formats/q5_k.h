@@ -25,7 +25,8 @@ enum {
     Q5_K_GGUF_TYPE = 13,
     Q5_K_SPAN = 256,
     Q5_K_PRODUCT_MAX = 63 * 31,
-    Q5_K_UNSIGNED_MAX = 31,
+    Q5_K_STORED_MAX = 31,
+    Q5_K_OFFSET = 0,
     Q5_K_MIN_MAX = 63
 };
 FORMAT_CHECK_BOUNDS(Q5_K);

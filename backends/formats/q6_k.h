@@ -24,7 +24,8 @@ enum {
     /* 256 products of 128 * 32 with a limb of 4095 would not fit int32. */
     Q6_K_SPAN = 128,
     Q6_K_PRODUCT_MAX = 128 * 32,
-    Q6_K_UNSIGNED_MAX = 0,
+    Q6_K_STORED_MAX = 63,
+    Q6_K_OFFSET = 32,
     Q6_K_MIN_MAX = 0
 };
 FORMAT_CHECK_BOUNDS(Q6_K);
@@ -34,7 +35,7 @@ FORMAT_CHECK_BOUNDS(Q6_K);
 ALWAYS_INLINE vec_bytes q6_k_quants(const uint8_t *block, unsigned k) {
     vec_bytes low = vec_and(vec_planes(block + Q6_K_QL + k / 128 * 64, 64, 4, k % 128, 0), 15);
     vec_bytes high = vec_and(vec_planes(block + Q6_K_QH + k / 128 * 32, 32, 2, k % 128, 4), 48);
-    return vec_subtract(vec_or(low, high), 32);
+    return vec_or(low, high);
 }
 
 ALWAYS_INLINE void q6_k_headers(const uint8_t *const blocks[4], struct headers *h) {
@@ -52,6 +53,7 @@ static const struct format q6_k = {
     .group = 16,
     .min = MIN_NONE,
     .signs = BOTH_SIGNED,
+    .offset = Q6_K_OFFSET,
     .quants = q6_k_quants,
     .headers = q6_k_headers,
 };

@@ -21,7 +21,8 @@ enum {
     /* Each part is one: there is no integer that its d could be, beside the others', without losing bits. */
     Q8_0_SPAN = 32,
     Q8_0_PRODUCT_MAX = 128,
-    Q8_0_UNSIGNED_MAX = 0,
+    Q8_0_STORED_MAX = 0,
+    Q8_0_OFFSET = 0,
     Q8_0_MIN_MAX = 0
 };
 FORMAT_CHECK_BOUNDS(Q8_0);

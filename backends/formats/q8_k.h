@@ -22,7 +22,8 @@ enum {
     Q8_K_GGUF_TYPE = -1,
     Q8_K_SPAN = 256,
     Q8_K_PRODUCT_MAX = 15 * 128,
-    Q8_K_UNSIGNED_MAX = 0,
+    Q8_K_STORED_MAX = 0,
+    Q8_K_OFFSET = 0,
     Q8_K_MIN_MAX = 1
 };
 FORMAT_CHECK_BOUNDS(Q8_K);

@@ -14,13 +14,19 @@ ALWAYS_INLINE const int8_t *header_scales(const struct headers *h, const struct 
     return &h->scales[g / 16][r][g % 16];
 }
 
+/* The quants of weights k to k + VEC_WEIGHTS - 1, one int8 each. */
+ALWAYS_INLINE vec_bytes quants(const struct format *f, const uint8_t *block, unsigned k) {
+    vec_bytes stored = f->quants(block, k);
+    return f->offset == 0 ? stored : vec_subtract(stored, f->offset);
+}
+
 #ifdef VEC_TILE_ROWS
 
 /* The int16 products of quants and scales, VEC_WEIGHTS from weight k on. */
 ALWAYS_INLINE vec_pair scaled_quants(const struct format *f, const uint8_t *block, const struct headers *h, unsigned r,
                                      unsigned k) {
     const int8_t *eight = header_scales(h, f, r, k / f->group / 8 * 8 * f->group);
-    vec_bytes q = f->quants(block, k);
+    vec_bytes q = quants(f, block, k);
     if (f->signs == QUANTS_UNSIGNED)
         return vec_scaled_unsigned(q, eight, f->group, k);
     if (f->signs == SCALES_UNSIGNED)
@@ -38,7 +44,7 @@ ALWAYS_INLINE void decode_products(const struct format *f, const uint8_t *block,
 #ifdef VEC_TILE_ROWS
         vec_store_pair(products + k, scaled_quants(f, block, h, r, k));
 #else
-        vec_products(products + k, f->quants(block, k), header_scales(h, f, r, k), f->group);
+        vec_products(products + k, quants(f, block, k), header_scales(h, f, r, k), f->group);
 #endif
 }
 
@@ -85,11 +91,11 @@ ALWAYS_INLINE vec_four limbs_join(struct form form, const vec_four *dots_of, uns
  * the last one rounds. */
 ALWAYS_INLINE void decode_block(const struct format *f, const uint8_t *block, float *output) {
     const uint8_t *const blocks[TILE_ROWS] = {block, block, block, block};
-    uint8_t quants[BLOCK];
+    uint8_t all[BLOCK];
     struct headers h;
     float d[PARTS_MAX][TILE_ROWS], min_factor[TILE_ROWS];
     for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-        vec_store(quants + k, f->quants(block, k));
+        vec_store(all + k, quants(f, block, k));
     f->headers(blocks, &h);
     for (unsigned i = 0; i < f->parts; i++)
         four_store(d[i], h.d[i]);
@@ -99,7 +105,7 @@ ALWAYS_INLINE void decode_block(const struct format *f, const uint8_t *block, fl
         const int min = f->min == MIN_GROUP_32 ? h.scales[0][0][8 + g] : f->min == MIN_GROUP_16 ? h.scales[1][0][g] : 1;
         const float offset = min_factor[0] * (float)min;
         for (unsigned k = g * f->group; k < (g + 1) * f->group; k++) {
-            float product = scale * (float)(int8_t)quants[k];
+            float product = scale * (float)(int8_t)all[k];
             output[k] = f->min == MIN_NONE ? product : product + offset;
         }
     }

@@ -44,7 +44,7 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
         if (form.digits != 0) {
             VEC_UNROLL
             for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-                vec_store(w->quants[r + i] + k, f->quants(blocks[i], k));
+                vec_store(w->quants[r + i] + k, quants(f, blocks[i], k));
             for (unsigned k = 0; k < BLOCK; k += 8 * f->group)
                 vec_scales(w->scales[r + i] + k / f->group, header_scales(&h, f, i, k));
             continue;

@@ -50,7 +50,7 @@ ALWAYS_INLINE void decode_bytes(const struct format *f, const uint8_t *const *bl
             VEC_UNROLL
             for (unsigned k = first; k < first + span; k += VEC_WEIGHTS) {
                 const int8_t *eight = header_scales(h, f, i, k / f->group / 8 * 8 * f->group);
-                vec_bytes q = f->quants(blocks[i], k);
+                vec_bytes q = quants(f, blocks[i], k);
                 vec_store((uint8_t *)w->products[r + i] + k, q);
                 sums[i] = ints_add_scaled(sums[i], q, eight, f->group, k);
             }

@@ -88,9 +88,10 @@ ALWAYS_INLINE void vectors_span(const struct format *f, unsigned streams, const 
 
 #ifdef VEC_BYTES
 
-/* The same for a whole block of quants without sign, whose bytes are multiplied before the scales are. */
+/* The same where stored quants have no sign, whose bytes are multiplied before the scales are. What is to be subtracted from
+ * the quants is subtracted from each four products, for all rows alike. */
 ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const uint8_t *const *blocks, size_t far,
-                                 const struct headers *h, const struct activations *x, vec_four *out) {
+                                 const struct headers *h, const struct activations *x, unsigned first, vec_four *out) {
     vec_ints sums[STREAMS_MAX][TILE_ROWS];
     VEC_UNROLL
     for (unsigned s = 0; s < streams; s++)
@@ -98,15 +99,24 @@ ALWAYS_INLINE void vectors_bytes(const struct format *f, unsigned streams, const
     for (unsigned r = 0; r < TILE_ROWS; r++)
         sums[s][r] = ints_zero();
     VEC_UNROLL
-    for (unsigned k = 0; k < BLOCK; k += VEC_WEIGHTS)
-        VEC_UNROLL
-    for (unsigned r = 0; r < TILE_ROWS; r++) {
-        vec_bytes q = f->quants(blocks[r], k);
-        vectors_ahead(f, blocks[r], far, k);
-        vec_ints scales = ints_scales(header_scales(h, f, r, k / f->group / 8 * 8 * f->group), f->group, k);
+    for (unsigned k = first; k < first + f->span; k += VEC_WEIGHTS) {
+        vec_ints start[STREAMS_MAX];
         VEC_UNROLL
         for (unsigned s = 0; s < streams; s++)
-            sums[s][r] = ints_dot(sums[s][r], bytes_dot(ints_zero(), q, vec_load(x[s].bytes + k)), scales);
+            start[s] = f->offset == 0
+                           ? ints_zero()
+                           : ints_negate(bytes_dot(ints_zero(), vec_set(f->offset), vec_load(x[s].bytes + k)));
+        VEC_UNROLL
+        for (unsigned r = 0; r < TILE_ROWS; r++) {
+            vec_bytes q = f->quants(blocks[r], k);
+            vectors_ahead(f, blocks[r], far, k);
+            vec_ints scales = f->signs == QUANTS_UNSIGNED
+                                  ? ints_scales(header_scales(h, f, r, k / f->group / 8 * 8 * f->group), f->group, k)
+                                  : ints_scales_signed(h->scales[0][r], f->group, k);
+            VEC_UNROLL
+            for (unsigned s = 0; s < streams; s++)
+                sums[s][r] = ints_dot(sums[s][r], bytes_dot(start[s], q, vec_load(x[s].bytes + k)), scales);
+        }
     }
     VEC_UNROLL
     for (unsigned s = 0; s < streams; s++)
@@ -133,8 +143,8 @@ ALWAYS_INLINE void vectors_block(const struct format *f, struct form form, unsig
     VEC_UNROLL
     for (unsigned k = 0; k < BLOCK; k += f->span) {
 #ifdef VEC_BYTES
-        if (form.bytes && f->signs == QUANTS_UNSIGNED)
-            vectors_bytes(f, streams, blocks, far, h, x, t);
+        if (form.bytes && (f->signs == QUANTS_UNSIGNED || f->offset != 0))
+            vectors_bytes(f, streams, blocks, far, h, x, k, t);
         else
 #endif
             vectors_span(f, streams, blocks, far, h, limbs, k, t);

@@ -78,6 +78,9 @@
  *
  *   bytes_dot(sum, a, b)             such a product; vec_load(p)
  *   ints_scales(eight, group, k)     the scales of weights from k on as int16, one to each sum of four products
+ *   ints_scales_signed(scales, group, k)
+ *                                    the same of all scales of a block's 16 groups
+ *   vec_set(n), ints_negate(v)       n in each byte; the int32 subtracted from 0
  *   ints_multiply(a, b)              int32 by int32
  *   ints_add_scaled(sum, q, eight, group, k)
  *                                    adds 256 times the products of quants and scales, in any order, as vec_scaled has them
