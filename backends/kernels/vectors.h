@@ -2,11 +2,12 @@
 /*
  * Batch rows that are too few for a panel, mostly one alone: reading the weights then takes most of the time. Four weight
  * rows are read together, from end to end. A step of each is decoded in registers, and multiplied there with the same
- * step of as many batch rows as there are registers for their sums; for further batch rows it is decoded once more. A
- * block's sums are reduced together.
+ * step of as many batch rows as there are registers for their sums; for further batch rows the weights are read once more.
+ * A block's sums are reduced together.
  *
- * What bounds it, with one batch row and weights in the cache: the ports that multiply. Of int16, a step of 64 weights takes
- * two multiplications by scales and two for each limb; unpacking goes on beside them. doc/performance.md tells how near it comes. From memory, it is the memory.
+ * What bounds it, with one batch row and weights in the cache: the ports that multiply, shift and shuffle. Of int16, a step
+ * of 64 weights takes two multiplications by scales and two for each limb, and three to five instructions that take it
+ * apart. doc/performance.md tells how near it comes. From memory, it is the memory.
  */
 #ifndef Q8K_KERNELS_VECTORS_H
 #define Q8K_KERNELS_VECTORS_H
@@ -17,8 +18,9 @@
 enum { STREAMS_MAX = 8 };
 
 /* Step k of a block fetches its share of the lines of another one, `far` bytes on: those of four blocks at once would be
- * more than a CPU can wait for. All steps have two lines each at most, of which no block has more. No loop: clang may find
- * it too late to unroll it. */
+ * more than a CPU can wait for. Into the second level of caches: the first one's few misses at a time are less than a
+ * memory's latency times its speed. All steps have two lines each at most, of which no block has more. No loop: clang may
+ * find it too late to unroll it. */
 ALWAYS_INLINE void vectors_ahead(const struct format *f, const uint8_t *block, size_t far, unsigned k) {
     const unsigned first = k / VEC_WEIGHTS * 64, second = first + BLOCK / VEC_WEIGHTS * 64;
     if (first < f->block_bytes)

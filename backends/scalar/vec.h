@@ -77,9 +77,10 @@
  * One of those that multiplies bytes without sign by bytes with it, and adds four products to an int32, has VEC_BYTES and:
  *
  *   bytes_dot(sum, a, b)             such a product; vec_load(p)
- *   ints_scales(eight, group, k)     the scales of weights from k on as int16, one to each sum of four products
+ *   ints_scales(eight, group, k)     the scales of weights from k on as int16, one to each sum of four products; they are
+ *                                    not negative
  *   ints_scales_signed(scales, group, k)
- *                                    the same of all scales of a block's 16 groups
+ *                                    the same of the scales of a block's 16 groups, which may be negative
  *   vec_set(n), ints_negate(v)       n in each byte; the int32 subtracted from 0
  *   ints_multiply(a, b)              int32 by int32
  *   ints_add_scaled(sum, q, eight, group, k)
