@@ -163,9 +163,11 @@ static void check_backend(const product_case *c, const q8k_context *context) {
 /* ---- backends: their contexts are made once ---- */
 
 static q8k_context *contexts[BACKENDS_MAX];
+static size_t backends;
 
-static size_t open_backends(void) {
-    size_t count = 0;
+/* Before any input, which is allowed a second: the known answers of all backends take about as long in a build that is not
+ * optimised. */
+__attribute__((constructor)) static void open_backends(void) {
     q8k_backend_list *list = NULL;
     check_status(q8k_backend_list_create(&list, NULL), "all", "q8k_backend_list_create");
     for (size_t i = 0; i < q8k_backend_list_count(list); i++) {
@@ -174,19 +176,15 @@ static size_t open_backends(void) {
         q8k_context_options options = {.size = sizeof options, .backend = info.name};
         if (info.state == Q8K_BACKEND_REJECTED)
             continue;
-        demand(count < BACKENDS_MAX, "more than %d backends", BACKENDS_MAX);
-        check_status(q8k_context_create(&contexts[count++], &options), info.name, "q8k_context_create");
+        demand(backends < BACKENDS_MAX, "more than %d backends", BACKENDS_MAX);
+        check_status(q8k_context_create(&contexts[backends++], &options), info.name, "q8k_context_create");
     }
     q8k_backend_list_destroy(list);
-    demand(count >= 2, "only %zu backends work: Q8K_BACKEND_DIR is not the build's?", count);
-    return count;
+    demand(backends >= 2, "only %zu backends work: Q8K_BACKEND_DIR is not the build's?", backends);
 }
 
 void fuzz_input(const uint8_t *data, size_t size) {
-    static size_t backends;
     product_case c = make(data, size);
-    if (backends == 0)
-        backends = open_backends();
     for (size_t i = 0; i < backends; i++)
         check_backend(&c, contexts[i]);
     unmake(&c);
