@@ -106,7 +106,8 @@ static bool multiply_in_steps(product *p, size_t rows, size_t step, uint8_t *blo
     for (size_t row = 0; row < rows; row += p->matmul.out_features) {
         p->matmul.out_features = rows - row < step ? rows - row : step;
         p->matmul.weights_bytes = p->matmul.out_features * (size_t)p->row_bytes;
-        p->matmul.output = result + row;
+        /* Without batch rows there is none. */
+        p->matmul.output = result == NULL ? NULL : result + row;
         if (!read_rows(p, row, p->matmul.out_features, blocks) || !multiply_rows(p)) {
             return false;
         }
