@@ -40,7 +40,7 @@ enum { LIMB_MAX = 4095 };
     _Static_assert(NAME##_PRODUCT_MAX <= INT16_MAX, "product of scale and quant as int16");                            \
     /* kernels/vectors.h: four quants that have no sign where they are stored times activations of BYTE, as int16 */   \
     /* before they meet their scale. */                                                                                \
-    _Static_assert(4 * NAME##_OFFSET * 127 <= INT16_MAX, "sum of four products as int16");                   \
+    _Static_assert(4 * NAME##_OFFSET * 127 <= INT16_MAX, "sum of four products as int16");                             \
     _Static_assert(4 * (NAME##_STORED_MAX - NAME##_OFFSET) * 127 <= INT16_MAX, "sum of four products as int16");       \
     /* kernels/prepare.h: the sum of 32, at most 32 * 4095, as two digits of base 256; beside it two sums of 8. */     \
     _Static_assert(256 * NAME##_MIN_MAX <= INT16_MAX, "256 * min as int16");                                           \
