@@ -147,9 +147,9 @@ mutant 'panel: rows stored over the second block' bytes q4_k kernels/prepare.h '
 mutant 'panel: rows counted from the first batch row' bytes q4_k kernels/prepare.h 's/(b - panel_columns(form, batch))/b/'
 
 # ---------------------------------------------------------------- rows decoded; products of narrow vectors ---
-mutant 'quants: nothing subtracted' panel q3_k kernels/decode.h 's/f->offset == 0 ?/f->offset <= 32 ?/'
-mutant 'quants: nothing subtracted' scalar q6_k kernels/decode.h 's/f->offset == 0 ?/f->offset <= 32 ?/'
 
+mutant 'quants: nothing subtracted, wide' panel q3_k kernels/decode.h 's/f->offset == 0 ?/f->offset <= 32 ?/'
+mutant 'quants: nothing subtracted, narrow' scalar q6_k kernels/decode.h 's/f->offset == 0 ?/f->offset <= 32 ?/'
 mutant 'one weight dropped' scalar q4_k kernels/decode.h '/ decode_products(/,/^}/s/^}/    products[BLOCK - 1] = 0;\n}/'
 mutant 'last vector of a block dropped' scalar q4_k kernels/decode.h '/ decode_products(/,/^}/s/k < BLOCK;/k < BLOCK - VEC_WEIGHTS;/'
 mutant 'scale index off by one' scalar q6_k kernels/decode.h 's/\[g % 16\]/[(g + 1) % 16]/'

@@ -175,8 +175,8 @@ ALWAYS_INLINE void vectors_group(const struct format *f, struct form form, unsig
     vectors_block(f, form, batch, blocks, far, h, x, sums);
 }
 
-/* Four rows, `count` blocks of each from end to end, with `batch` batch rows; sums[b] are those with batch row b. The
- * headers of the next blocks are taken apart while this one's are multiplied: what they take is mostly waiting. */
+/* Four rows, `count` blocks of each from end to end, with `batch` batch rows; out[b] are the sums with batch row b.
+ * The headers of the next blocks are taken apart while this one's are multiplied: what they take is mostly waiting. */
 ALWAYS_INLINE void vectors_rows(const struct format *f, struct form form, unsigned batch, const uint8_t *const *rows,
                                 size_t count, size_t far, const uint8_t *prepared, float (*out)[TILE_ROWS]) {
     const size_t bytes = prepared_block_bytes(form);

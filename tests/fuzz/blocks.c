@@ -165,7 +165,7 @@ static void check_backend(const product_case *c, const q8k_context *context) {
 static q8k_context *contexts[BACKENDS_MAX];
 static size_t backends;
 
-/* Before any input, which is allowed a second: the known answers of all backends take about as long in a build that is not
+/* Before any input, which is allowed a second: the known answers of all backends may take longer in a build that is not
  * optimised. */
 __attribute__((constructor)) static void open_backends(void) {
     q8k_backend_list *list = NULL;
