@@ -155,6 +155,18 @@ make_model() {
     failure "sparse.gguf: tensor[0].name length = 0 at byte 24 (limit 1 to 64)" sparse.gguf
 }
 
+@test "what is neither GGUF nor .npy is told so, or what its name promises" {
+    printf 'PK\003\004....' >model.safetensors
+    failure "model.safetensors: magic = 'PK\x03\x04..' at byte 0 (limit 'GGUF' or '\x93NUMPY')" model.safetensors
+    cp model.safetensors model.npy
+    failure "model.npy: file length = 8 (limit at least 10, a .npy file's first fields)" model.npy
+    : >nothing
+    failure "nothing: magic = '' at byte 0 (limit 'GGUF' or '\x93NUMPY')" nothing
+    make_model
+    mv model.gguf model
+    run -0 "$Q8K" inspect model
+}
+
 @test "what is no file is refused at once" {
     mkfifo fifo
     mkdir folder

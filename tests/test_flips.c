@@ -149,6 +149,17 @@ static void folder_for(const plugin *p, char folder[TEST_PATH_BYTES], char path[
         ck_assert_int_eq(symlink(own, scalar), 0);
 }
 
+/* What becomes of the plugin, written to `path`, with a bit of one byte flipped. `headers`: nothing wrong may. */
+static enum result run_flipped(const plugin *p, const char *folder, const char *path, size_t at, unsigned bit,
+                               int next_too, bool headers) {
+    p->data[at] ^= (uint8_t)(1U << bit);
+    file_write(path, p->data, p->bytes);
+    p->data[at] ^= (uint8_t)(1U << bit);
+    enum result result = run(folder, p->name, next_too);
+    require(!headers || result < WRONG, "%s, byte %zu, bit %u: %s", p->name, at, bit, result_names[result]);
+    return result;
+}
+
 /* The headers that the dynamic linker follows, each `step`th bit of them. */
 static void flip_linked_headers(const plugin *p, size_t step) {
     char folder[TEST_PATH_BYTES], path[TEST_PATH_BYTES];
@@ -156,15 +167,8 @@ static void flip_linked_headers(const plugin *p, size_t step) {
     const size_t bytes = header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr));
     size_t counts[RESULTS] = {0};
     folder_for(p, folder, path);
-    for (size_t i = 0; i < 8 * bytes; i += step) {
-        const uint8_t bit = (uint8_t)(1 << i % 8);
-        p->data[i / 8] ^= bit;
-        file_write(path, p->data, p->bytes);
-        p->data[i / 8] ^= bit;
-        enum result result = run(folder, p->name, 0);
-        counts[result]++;
-        require(result < WRONG, "%s, byte %zu, bit 0x%02x: %s", p->name, i / 8, bit, result_names[result]);
-    }
+    for (size_t i = 0; i < 8 * bytes; i += step)
+        counts[run_flipped(p, folder, path, i / 8, i % 8, 0, true)]++;
     print_counts(p, "linked headers", counts);
     folder_remove(folder);
 }
@@ -179,14 +183,8 @@ static void flip_bits(const plugin *p, size_t flips) {
         do
             at = random_below(&random, p->bytes);
         while (place_of(p, at) != i % PLACES);
-        uint8_t bit = (uint8_t)(1 << random_below(&random, 8));
-        p->data[at] ^= bit;
-        file_write(path, p->data, p->bytes);
-        p->data[at] ^= bit;
-        enum result result = run(folder, p->name, 1);
-        counts[i % PLACES][result]++;
-        require(i % PLACES != HEADERS || result < WRONG, "%s, byte %zu, bit 0x%02x: %s", p->name, at, bit,
-                result_names[result]);
+        unsigned bit = (unsigned)random_below(&random, 8);
+        counts[i % PLACES][run_flipped(p, folder, path, at, bit, 1, i % PLACES == HEADERS)]++;
     }
     for (size_t i = 0; i < PLACES; i++)
         print_counts(p, place_names[i], counts[i]);

@@ -130,7 +130,7 @@ static int inspect_gguf(const command_arguments *arguments) {
 static int run(const command_arguments *arguments) {
     char error[WEIGHTS_ERROR_BYTES];
     bool is_npy;
-    if (!weights_starts_as_npy(arguments->files[0], &is_npy, error)) {
+    if (!weights_is_npy(arguments->files[0], &is_npy, error)) {
         return command_fail("%s", error);
     }
     return is_npy ? inspect_npy(arguments) : inspect_gguf(arguments);

@@ -25,11 +25,15 @@ static uint32_t type_of(npy_type type) {
     return types[type];
 }
 
+static bool ends_as(const char *path, const char *extension) {
+    size_t length = strlen(path), extended = strlen(extension);
+    return length > extended && strcmp(path + length - extended, extension) == 0;
+}
+
 /* A file's name without folder and extension. */
 static gguf_text name_of(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    size_t length = strlen(name);
-    return (gguf_text){name, length > 4 && strcmp(name + length - 4, ".npy") == 0 ? length - 4 : length};
+    return (gguf_text){name, strlen(name) - (ends_as(name, ".npy") ? strlen(".npy") : 0)};
 }
 
 /* What GGUF does not have, no rows or no columns, is no obstacle here. */
@@ -95,35 +99,41 @@ bool weights_take_blocks(weights_file *file, q8k_format format, char error[WEIGH
 
 /* ---- either ---- */
 
-bool weights_starts_as_npy(const char *path, bool *is_npy, char error[WEIGHTS_ERROR_BYTES]) {
-    uint8_t start[MAGIC_BYTES];
+bool weights_is_npy(const char *path, bool *is_npy, char error[WEIGHTS_ERROR_BYTES]) {
+    char start[MAGIC_BYTES], shown[4 * MAGIC_BYTES + 1], text[160];
     uint64_t length;
     int file = input_open(path, &length, error);
-    bool good = file >= 0;
-    *is_npy = false;
-    if (good && length >= sizeof start) {
-        good = input_read(file, path, start, sizeof start, 0, error);
-        *is_npy = good && memcmp(start, "\x93NUMPY", sizeof start) == 0;
+    if (file < 0) {
+        return false;
     }
-    if (file >= 0) {
-        close(file);
+    size_t count = length < sizeof start ? (size_t)length : sizeof start;
+    bool good = input_read(file, path, start, count, 0, error);
+    close(file);
+    if (!good) {
+        return false;
     }
-    return good;
-}
-
-static bool ends_as_npy(const char *path) {
-    size_t length = strlen(path);
-    return length > 4 && strcmp(path + length - 4, ".npy") == 0;
+    bool is_gguf = count >= 4 && memcmp(start, "GGUF", 4) == 0;
+    *is_npy = count == sizeof start && memcmp(start, "\x93NUMPY", sizeof start) == 0;
+    if (is_gguf || *is_npy) {
+        return true;
+    }
+    /* A file that is neither is measured by what its name promises. */
+    *is_npy = ends_as(path, ".npy");
+    if (*is_npy || ends_as(path, ".gguf")) {
+        return true;
+    }
+    snprintf(text, sizeof text, "magic = '%s' at byte 0 (limit 'GGUF' or '\\x93NUMPY')",
+             escape_text(shown, sizeof shown, start, count));
+    return input_refuse(path, text, error);
 }
 
 bool weights_open(weights_file *file, const char *path, char error[WEIGHTS_ERROR_BYTES]) {
     weights_file opened = {.path = path};
     bool is_npy;
-    if (!weights_starts_as_npy(path, &is_npy, error)) {
+    if (!weights_is_npy(path, &is_npy, error)) {
         return false;
     }
-    /* A file that is neither is measured by what its name promises. */
-    if (is_npy || ends_as_npy(path) ? !open_npy(&opened, error) : !gguf_open(&opened.gguf, path, false, error)) {
+    if (is_npy ? !open_npy(&opened, error) : !gguf_open(&opened.gguf, path, false, error)) {
         return false;
     }
     *file = opened;

@@ -23,10 +23,11 @@ typedef struct weights_file {
     gguf_tensor tensor;
 } weights_file;
 
-/* Whether a file starts as those of NumPy do. False, with a message, if it cannot be read. */
-bool weights_starts_as_npy(const char *path, bool *is_npy, char error[WEIGHTS_ERROR_BYTES]);
+/* Whether a file is .npy and not GGUF: by its first bytes, or by its name where these are neither's. False, with a message,
+ * if it cannot be read or nothing promises either. */
+bool weights_is_npy(const char *path, bool *is_npy, char error[WEIGHTS_ERROR_BYTES]);
 
-/* Opens a file, .npy or GGUF by its first bytes. On failure returns false with "PATH: what is wrong" in `error`, and
+/* Opens a file, .npy or GGUF. On failure returns false with "PATH: what is wrong" in `error`, and
  * nothing to close. The path must live as long as the file is open. */
 bool weights_open(weights_file *file, const char *path, char error[WEIGHTS_ERROR_BYTES]);
 

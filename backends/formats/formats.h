@@ -7,10 +7,11 @@
  * over blocks of 256 weights. Its header NAME.h has two halves:
  *
  *   layout  constants NAME_BLOCK_BYTES, NAME_GGUF_TYPE (-1: none), NAME_D and NAME_DMIN (where those fields are; -1:
- *           nowhere), NAME_PARTS (equal parts of which the block consists, each with a d of its own), NAME_SPAN (weights whose products are summed as one exact integer), NAME_PRODUCT_MAX (the
- *           largest |scale * q|), NAME_STORED_MAX and NAME_OFFSET (the largest number that quants are
- *           stored as, where these have no sign, else 0, and what is subtracted from it), NAME_MIN_MAX (the largest
- *           min; 0: no min term). Anyone may include it.
+ *           nowhere), NAME_PARTS (equal parts of which the block consists, each with a d of its own), NAME_SPAN (weights
+ *           whose products are summed as one exact integer), NAME_PRODUCT_MAX (the largest |scale * q|),
+ *           NAME_STORED_MAX and NAME_OFFSET (the largest number that quants are stored as, where these have no sign,
+ *           else 0, and what is subtracted from it), NAME_MIN_MAX (the largest min; 0: no min term). Anyone may
+ *           include it.
  *   traits  a `struct format` of functions that take a block apart in the words of a vector vocabulary (vec.h).
  *           Compiled only where a vocabulary was included first, and written once for all of them.
  *
