@@ -32,7 +32,9 @@ run_job() {
     fi
     grep -E '^(ok|FAILED): ' "$log" >>"$scratch/verdicts"
     if grep -q '^FAILED: ' "$log"; then
-        grep -v '^ok: ' "$log" | tail -n 100
+        # Which ones failed may stand far above the end.
+        grep -vE '^(ok|FAILED): ' "$log" | tail -n 100
+        grep '^FAILED: ' "$log"
         echo "$name: FAILED after $((SECONDS - started)) s"
     else
         grep -E '^SKIPPED' "$log"
