@@ -186,6 +186,11 @@ ALWAYS_INLINE vec_fours fours_from_halves(const uint8_t *const p[4], size_t offs
 typedef __m256i vec_ints;
 typedef __m256 vec_floats;
 
+/* Half as many registers as AVX-512 has: what does not fit is better loaded again. */
+ALWAYS_INLINE __m256i vec_keep(__m256i v) {
+    return v;
+}
+
 ALWAYS_INLINE vec_ints ints_zero(void) {
     return _mm256_setzero_si256();
 }

@@ -246,6 +246,11 @@ ALWAYS_INLINE vec_quad quad_zip_high(vec_quad v, vec_quad w) {
 typedef __m512i vec_ints;
 typedef __m512 vec_floats;
 
+ALWAYS_INLINE __m512i vec_keep(__m512i v) {
+    __asm__("" : "+v"(v));
+    return v;
+}
+
 ALWAYS_INLINE vec_ints ints_zero(void) {
     return _mm512_setzero_si512();
 }

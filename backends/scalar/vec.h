@@ -64,6 +64,8 @@
  *                                    out[1], in which each second sum is; more than four words have sums repeated
  *   VEC_EACH_WORDS, VEC_EACH_NARROW  the words of a step, from 1 to VEC_COLUMNS; VEC_COLUMNS by each of them but 1
  *   ints_dot(sum, a, b)              adds the products of pairs of int16
+ *   vec_keep(v)                      the same, or the same bytes, in a register until they were used, where there are
+ *                                    enough: compilers would rather load them again each time
  *   ints_four(a, b, c, d)            each vector's sum, made a float
  *   ints_pieces(a, b, c, d, out)     the same of each 32 weights of a step: VEC_PIECES times four
  *   VEC_STREAMS                      the streams that meet four rows in registers: limbs of batch rows, 2 or 4
