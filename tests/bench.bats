@@ -99,7 +99,7 @@ scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
 @test "a backend that cannot be had is an error" {
     run -1 --separate-stderr small --backend nonesuch
     # shellcheck disable=SC2154
-    [[ $stderr == 'q8k bench: options.backend = "nonesuch"'* ]]
+    [[ $stderr == 'q8k bench: --backend = "nonesuch"'* ]]
 }
 
 @test "peers are timed at the batches where they make sense" {

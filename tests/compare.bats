@@ -111,6 +111,46 @@ make_pair() {
     [[ $stderr == *"missing.npy: cannot be opened: "* ]]
 }
 
+# npy DESCR FORTRAN ROWS COLS: a .npy file's header.
+npy() {
+    local header
+    printf -v header '%-117s\n' "{'descr': '$1', 'fortran_order': $2, 'shape': ($3, $4), }"
+    printf '\x93NUMPY\x01\x00\x76\x00%s' "$header"
+}
+
+@test "float64, and arrays in another order, are the same numbers" {
+    # Two rows of 256: ones and twos.
+    { npy '<f4' False 2 256; repeat 256 4 0x3f800000; repeat 256 4 0x40000000; } >w.npy
+    { npy '<f8' False 2 256; repeat 256 8 0x3ff0000000000000; repeat 256 8 0x4000000000000000; } >double.npy
+    { npy '<f4' True 2 256; for ((i = 0; i < 256; i++)); do number 4 0x3f800000; number 4 0x40000000; done; } >turned.npy
+    for file in double turned; do
+        run -0 "$Q8K" compare w.npy $file.npy --json
+        grep -q '"worst": 0.0,' <<<"$output"
+        "$Q8K" quantize --quiet --format q8_k $file.npy $file-q8_k.npy
+    done
+    "$Q8K" quantize --quiet --format q8_k w.npy w-q8_k.npy
+    cmp w-q8_k.npy double-q8_k.npy
+    cmp w-q8_k.npy turned-q8_k.npy
+    { npy '<f8' False 1 256; repeat 255 8 0x3ff0000000000000; number 8 0x7e37e43c8800759c; } >large.npy
+    run -1 "$Q8K" compare large.npy large.npy
+    [ "$output" = "q8k compare: large.npy: data[255] = 1e+300 at byte 2168 (limit 3.4028235e+38 in float32)" ]
+    { first_fields 1 0; tensor w 28 0 256; } >large.gguf
+    pad large.gguf 32 0
+    { repeat 255 8 0x3ff0000000000000; number 8 0x7e37e43c8800759c; } >>large.gguf
+    run -1 "$Q8K" compare large.gguf large.gguf
+    [[ $output == "q8k compare: large.gguf: w[255] = 1e+300 at byte "*" (limit 3.4028235e+38 in float32)" ]]
+}
+
+@test "options that choose nothing are refused" {
+    make_pair
+    cp "$real" w.npy
+    run -2 "$Q8K" compare a.gguf b.gguf --format q4_k
+    [ "${lines[0]}" = "q8k compare: --format = 'q4_k' (limit none: a GGUF file itself says what its tensors are)" ]
+    run -1 "$Q8K" compare w.npy w.npy --tensor x
+    [ "$output" = "q8k compare: --tensor = 'x' (limit the name of a tensor of w.npy)" ]
+    run -0 "$Q8K" compare w.npy w.npy --tensor w
+}
+
 @test "what is not finite is counted and left out" {
     make_pair
     # The 1 at the end of w in a becomes NaN, and with it goes the difference of 2.

@@ -121,9 +121,12 @@ make_model() {
 }
 
 @test "a file: what there is nothing to verify of is no success" {
+    cp "$Q8K_TEST_DATA/real/projection.npy" w.npy
+    run -1 --separate-stderr "$Q8K" verify w.npy
+    # shellcheck disable=SC2154
+    [ "$stderr" = 'q8k verify: w.npy: is a .npy file (limit GGUF, which says in what format its tensors are)' ]
     make_model
     run -1 --separate-stderr "$Q8K" verify model.gguf --tensor norm
-    # shellcheck disable=SC2154
     [[ $stderr == *"model.gguf: none of its tensors that --tensor chooses has a format of libq8k (limit one at least)" ]]
     head -c 100000 model.gguf >cut.gguf
     run -1 --separate-stderr "$Q8K" verify cut.gguf

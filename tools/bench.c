@@ -158,7 +158,6 @@ static int bench_run(const command_arguments *arguments, const q8k_context *cont
 }
 
 static int run(const command_arguments *arguments) {
-    q8k_context_options options = {.size = sizeof options, .backend = arguments->backend};
     q8k_context *context;
 #ifndef _OPENMP
     for (size_t i = 0; i < arguments->thread_list.count; i++) {
@@ -172,8 +171,8 @@ static int run(const command_arguments *arguments) {
     if (arguments->plot != NULL && !plot_ready(arguments->plot)) {
         return EXIT_FAILURE;
     }
-    if (q8k_context_create(&context, &options) != Q8K_OK) {
-        return command_fail("%s", q8k_last_error());
+    if (!command_context(arguments->backend, &context)) {
+        return EXIT_FAILURE;
     }
     int status = bench_run(arguments, context);
     q8k_context_destroy(context);

@@ -30,6 +30,19 @@ bool command_threads(const command_arguments *arguments, int *threads) {
     return true;
 }
 
+bool command_context(const char *backend, q8k_context **context) {
+    static const char field[] = "options.backend";
+    q8k_context_options options = {.size = sizeof options, .backend = backend};
+    if (q8k_context_create(context, &options) == Q8K_OK) {
+        return true;
+    }
+    /* Who reads it knows the field by the name of the option that filled it. */
+    const char *error = q8k_last_error();
+    bool named = strncmp(error, field, strlen(field)) == 0;
+    command_say("%s%s", named ? "--backend" : "", named ? error + strlen(field) : error);
+    return false;
+}
+
 bool command_keeps(const char *input, const char *output) {
     char shown[SHOWN_PATH_BYTES];
     struct stat from, to;

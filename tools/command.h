@@ -111,6 +111,9 @@ bool command_read_floats(const char *path, npy_array *array);
 /* Makes room for rows x cols elements of a type (uint8 or float32), or fails with a message. */
 bool command_make_array(npy_array *array, npy_type type, size_t rows, size_t cols);
 
+/* A context with the backend that --backend asks for; NULL: the best one. Else fails with a message. */
+bool command_context(const char *backend, q8k_context **context);
+
 /* Whether the output is another file than the input, by whatever name; else fails with a message: what was read would be
  * gone for good. */
 bool command_keeps(const char *input, const char *output);

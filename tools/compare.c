@@ -195,7 +195,9 @@ static int run(const command_arguments *arguments) {
     }
     int status = take_formats(&r);
     if (status == EXIT_SUCCESS) {
-        status = (r.a.is_npy || patterns_are_used(&r.a, "tensor", &arguments->tensors)) && compare_and_show(&r)
+        /* Beside a .npy file they choose what it is compared with. */
+        status = ((r.a.is_npy && !r.b.is_npy) || patterns_are_used(&r.a, "tensor", &arguments->tensors)) &&
+                         compare_and_show(&r)
                      ? EXIT_SUCCESS
                      : EXIT_FAILURE;
     }

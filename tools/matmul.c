@@ -275,14 +275,13 @@ static int read_and_multiply(const command_arguments *arguments, product *p) {
 
 static int run(const command_arguments *arguments) {
     product p = {.error = ""};
-    q8k_context_options options = {.size = sizeof options, .backend = arguments->backend};
     q8k_context *context;
     if (!command_threads(arguments, &p.threads)) {
         return EXIT_USAGE;
     }
     p.parts = arguments->parts > 0 ? arguments->parts : (size_t)p.threads;
-    if (q8k_context_create(&context, &options) != Q8K_OK) {
-        return command_fail("%s", q8k_last_error());
+    if (!command_context(arguments->backend, &context)) {
+        return EXIT_FAILURE;
     }
     p.context = context;
     int status = read_and_multiply(arguments, &p);

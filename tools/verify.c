@@ -9,10 +9,8 @@
 #include "verify_run.h"
 
 static bool add_backend(verify_backends *all, const char *name) {
-    q8k_context_options options = {.size = sizeof options, .backend = name};
     q8k_context *context;
-    if (q8k_context_create(&context, &options) != Q8K_OK) {
-        command_say("%s", q8k_last_error());
+    if (!command_context(name, &context)) {
         return false;
     }
     q8k_context **grown = realloc(all->contexts, (all->count + 1) * sizeof *grown);
@@ -161,10 +159,9 @@ static int run(const command_arguments *arguments) {
     }
     verify_backends all = {0, NULL};
     q8k_context *context;
-    q8k_context_options options = {.size = sizeof options, .backend = arguments->backend};
     /* A backend that is asked for by name and cannot be had is an error, by the environment too. */
-    if (q8k_context_create(&context, &options) != Q8K_OK) {
-        return command_fail("%s", q8k_last_error());
+    if (!command_context(arguments->backend, &context)) {
+        return EXIT_FAILURE;
     }
     q8k_context_destroy(context);
     bool good = arguments->backend != NULL ? add_backend(&all, arguments->backend) : find_backends(&all);

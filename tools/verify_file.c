@@ -108,6 +108,11 @@ static bool verify_tensors(const verify_backends *all, const weights_file *file,
     progress bar;
     char shown[SHOWN_PATH_BYTES];
     bool good = true;
+    if (file->is_npy) {
+        command_say("%s: is a .npy file (limit GGUF, which says in what format its tensors are)",
+                    escape_path(shown, sizeof shown, arguments->files[0]));
+        return false;
+    }
     if (p.tensors == 0) {
         command_say("%s: none of its tensors%s has a format of libq8k (limit one at least)",
                     escape_path(shown, sizeof shown, arguments->files[0]),
