@@ -7,8 +7,9 @@
  *
  * What bounds it, with one batch row and weights in the cache: the ports that multiply, shift and shuffle. Of int16, a step
  * of 64 weights takes two multiplications by scales and two for each limb, and three to five instructions that take it
- * apart. On a CPU whose two ports that multiply have 256 bits (Zen 4) a row's block of Q4_K in FLOAT is 29 cycles of all
- * ports by count, and takes 38. doc/performance.md tells how near others come. From memory, it is the memory.
+ * apart. On a CPU that multiplies 512 bits a cycle (Zen 4), FLOAT's 24 multiplications for a row's block of Q4_K are 24
+ * cycles; shifts and shuffles share one of the two ports, and it takes some 40. doc/performance.md tells how near others
+ * come. From memory, it is the memory.
  */
 #ifndef Q8K_KERNELS_VECTORS_H
 #define Q8K_KERNELS_VECTORS_H
