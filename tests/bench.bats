@@ -228,6 +228,12 @@ scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
         [ -z "$output" ]
         [[ $stderr == "q8k bench: --plot: $name: cannot "* ]]
     done
+    for name in picture.png svg .svg; do
+        run -1 --separate-stderr small --batch 2 --plot "$name"
+        [ -z "$output" ]
+        [ "$stderr" = "q8k bench: --plot: $name: the picture is SVG (limit a name that ends in .svg)" ]
+        [ ! -e "$name" ]
+    done
 }
 
 @test "wrong lists name their limits" {

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "escape.h"
@@ -239,11 +238,7 @@ static int write_npy(conversion *c) {
 
 /* Whether the output is a .npy file: by its name, else as the input is. */
 static bool is_npy_name(const char *path, bool otherwise) {
-    const char *dot = strrchr(path, '.');
-    if (dot != NULL && strcasecmp(dot, ".npy") == 0) {
-        return true;
-    }
-    return (dot == NULL || strcasecmp(dot, ".gguf") != 0) && otherwise;
+    return input_ends_as(path, ".npy") || (otherwise && !input_ends_as(path, ".gguf"));
 }
 
 /* What only an input of one of the two kinds can have. Returns an exit status. */

@@ -6,12 +6,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "escape.h"
 
 enum { SHOWN_PATH_BYTES = 512 };
+
+bool input_ends_as(const char *path, const char *extension) {
+    const size_t length = strlen(path), extended = strlen(extension);
+    return length > extended && strcasecmp(path + length - extended, extension) == 0;
+}
 
 bool input_refuse(const char *path, const char *text, char error[INPUT_ERROR_BYTES]) {
     char shown[SHOWN_PATH_BYTES];

@@ -19,6 +19,9 @@ bool input_read(int file, const char *path, void *to, size_t count, uint64_t off
 /* A little-endian number of `count` bytes, at most eight. */
 uint64_t input_number(const uint8_t *bytes, size_t count);
 
+/* Whether a file is called something with this extension, which begins with a point, in whatever case of letters. */
+bool input_ends_as(const char *path, const char *extension);
+
 /* "PATH: text" in `error`; returns false. */
 bool input_refuse(const char *path, const char *text, char error[INPUT_ERROR_BYTES]);
 

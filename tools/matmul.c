@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "escape.h"
+#include "input.h"
 #include "weights.h"
 
 /* Weights are read and multiplied some rows at a time, which bounds the memory; so many that dividing them into parts is
@@ -245,9 +245,9 @@ static int multiply_and_write(const command_arguments *arguments, product *p, co
 }
 
 static bool check_output(const command_arguments *arguments) {
-    const char *to = arguments->files[2], *dot = strrchr(to, '.');
+    const char *to = arguments->files[2];
     char shown[SHOWN_BYTES];
-    if (dot != NULL && strcasecmp(dot, ".gguf") == 0) {
+    if (input_ends_as(to, ".gguf")) {
         command_say("%s: the output is a .npy file (limit another name)", escape_path(shown, sizeof shown, to));
         return false;
     }

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "escape.h"
 #include "gnuplot.h"
+#include "input.h"
 #include "output.h"
 
 enum { SHOWN_BYTES = 512 };
@@ -28,6 +29,9 @@ bool plot_ready(const char *path) {
         return refuse(path, error);
     }
     output_abandon(&out);
+    if (!input_ends_as(path, ".svg")) {
+        return refuse(path, "the picture is SVG (limit a name that ends in .svg)");
+    }
     return gnuplot_ready();
 }
 

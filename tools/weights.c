@@ -25,15 +25,10 @@ static uint32_t type_of(npy_type type) {
     return types[type];
 }
 
-static bool ends_as(const char *path, const char *extension) {
-    size_t length = strlen(path), extended = strlen(extension);
-    return length > extended && strcmp(path + length - extended, extension) == 0;
-}
-
 /* A file's name without folder and extension. */
 static gguf_text name_of(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    return (gguf_text){name, strlen(name) - (ends_as(name, ".npy") ? strlen(".npy") : 0)};
+    return (gguf_text){name, strlen(name) - (input_ends_as(name, ".npy") ? strlen(".npy") : 0)};
 }
 
 /* What GGUF does not have, no rows or no columns, is no obstacle here. */
@@ -118,8 +113,8 @@ bool weights_is_npy(const char *path, bool *is_npy, char error[WEIGHTS_ERROR_BYT
         return true;
     }
     /* A file that is neither is measured by what its name promises. */
-    *is_npy = ends_as(path, ".npy");
-    if (*is_npy || ends_as(path, ".gguf")) {
+    *is_npy = input_ends_as(path, ".npy");
+    if (*is_npy || input_ends_as(path, ".gguf")) {
         return true;
     }
     snprintf(text, sizeof text, "magic = '%s' at byte 0 (limit 'GGUF' or '\\x93NUMPY')",
