@@ -22,7 +22,7 @@
 enum { VEC_WEIGHTS = 32, VEC_PIECES = 1, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
 #define VEC_TILE_ROWS 6
 /* The pairs of k in a step, and the batch rows of narrow panels. */
-#define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8)
+#define VEC_EACH_WORDS(X) X(2) X(4) X(8)
 #define VEC_EACH_NARROW(X) X(4) X(2) X(1)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
@@ -205,6 +205,15 @@ ALWAYS_INLINE vec_ints ints_load_piece(const int16_t *p) {
 
 ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
     return _mm256_add_epi32(a, b);
+}
+
+ALWAYS_INLINE vec_ints ints_subtract(vec_ints a, vec_ints b) {
+    return _mm256_sub_epi32(a, b);
+}
+
+ALWAYS_INLINE vec_ints ints_settled(vec_ints v) {
+    __asm__("" : "+x"(v));
+    return v;
 }
 
 ALWAYS_INLINE vec_ints ints_word(const void *p) {
@@ -469,15 +478,6 @@ ALWAYS_INLINE void bytes_widen(const int8_t from[16], int32_t *to) {
 
 ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
     _mm256_store_si256((__m256i *)(void *)p, v);
-}
-
-ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
-    return _mm256_cvtepi32_ps(_mm256_load_si256((const __m256i *)(const void *)p));
-}
-
-ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
-    return _mm256_cvtepi32_ps(
-        _mm256_sub_epi32(_mm256_load_si256((const __m256i *)(const void *)p), _mm256_set1_epi32(n)));
 }
 
 ALWAYS_INLINE vec_floats floats_convert(vec_ints v) {

@@ -17,7 +17,7 @@
 enum { VEC_WEIGHTS = 64, VEC_PIECES = 2, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
 /* The pairs of k in a step, and the batch rows of narrow panels. */
-#define VEC_EACH_WORDS(X) X(1) X(2) X(4) X(8) X(16)
+#define VEC_EACH_WORDS(X) X(2) X(4) X(8) X(16)
 #define VEC_EACH_NARROW(X) X(8) X(4) X(2) X(1)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
 
@@ -428,6 +428,15 @@ ALWAYS_INLINE vec_ints ints_add(vec_ints a, vec_ints b) {
     return _mm512_add_epi32(a, b);
 }
 
+ALWAYS_INLINE vec_ints ints_subtract(vec_ints a, vec_ints b) {
+    return _mm512_sub_epi32(a, b);
+}
+
+ALWAYS_INLINE vec_ints ints_settled(vec_ints v) {
+    __asm__("" : "+v"(v));
+    return v;
+}
+
 ALWAYS_INLINE vec_ints ints_word(const void *p) {
     int32_t word;
     memcpy(&word, p, sizeof word);
@@ -477,14 +486,6 @@ ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t
 
 ALWAYS_INLINE void ints_store(int32_t *p, vec_ints v) {
     _mm512_store_si512(p, v);
-}
-
-ALWAYS_INLINE vec_floats floats_from_ints(const int32_t *p) {
-    return _mm512_cvtepi32_ps(_mm512_load_si512(p));
-}
-
-ALWAYS_INLINE vec_floats floats_from_difference(const int32_t *p, int32_t n) {
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(p), _mm512_set1_epi32(n)));
 }
 
 ALWAYS_INLINE vec_floats floats_convert(vec_ints v) {

@@ -19,13 +19,13 @@ enum {
 };
 
 ALWAYS_INLINE unsigned narrow_rows(enum tile tile) {
-    return tile == TILE_TWO_STREAMS ? NARROW_ROWS : tile == TILE_TALL ? 2 * VEC_TILE_ROWS : VEC_TILE_ROWS;
+    return tile == TILE_LIMBS ? NARROW_ROWS : tile == TILE_TALL ? 2 * VEC_TILE_ROWS : VEC_TILE_ROWS;
 }
 
 /* Where the sums of row r of stream s are. */
 ALWAYS_INLINE const int32_t *narrow_exact(enum tile tile, const struct exact *exact, unsigned s, unsigned r) {
-    return tile == TILE_TWO_STREAMS ? exact[r / VEC_TILE_ROWS].sums[s][r % VEC_TILE_ROWS]
-                                    : exact->sums[r / VEC_TILE_ROWS][r % VEC_TILE_ROWS];
+    return tile == TILE_LIMBS ? exact[r / VEC_TILE_ROWS].sums[s][r % VEC_TILE_ROWS]
+                              : exact->sums[r / VEC_TILE_ROWS][r % VEC_TILE_ROWS];
 }
 
 /* Over `pairs` pairs from product k on. Where a step has more, they are entries, of which those that a format lacks are
@@ -34,11 +34,10 @@ ALWAYS_INLINE void narrow_products(enum tile tile, unsigned columns, unsigned pi
                                    const uint8_t *x0, const uint8_t *x1, unsigned k, unsigned pairs,
                                    struct exact *out) {
     const unsigned words = narrow_words(columns);
-    struct ahead none = {0, 0, 0, 0, 0};
-    for (unsigned i = 0; i < (tile == TILE_TWO_STREAMS ? NARROW_TILES : 1); i++)
+    for (unsigned i = 0; i < (tile == TILE_LIMBS ? NARROW_TILES : 1); i++)
         tile_of(tile, words,
                 pieces)(w + i * VEC_TILE_ROWS * DECODED_STRIDE + k, (const int16_t *)(const void *)x0 + k * columns,
-                        (const int16_t *)(const void *)x1 + k * columns, (pairs + words - 1) / words, &none, &out[i]);
+                        (const int16_t *)(const void *)x1 + k * columns, (pairs + words - 1) / words, &out[i]);
 }
 
 /* What is added for one block: factor[r] * step times the exact sums of a span; where there are none, times the totals. */
@@ -50,7 +49,7 @@ struct narrow_term {
 /* The floats of four rows' exact sums from row r on. */
 ALWAYS_INLINE void narrow_floats(enum tile tile, unsigned columns, const struct exact *exact, unsigned r,
                                  vec_floats *out) {
-    const unsigned limbs = tile == TILE_TWO_STREAMS ? 2 : 1;
+    const unsigned limbs = tile == TILE_LIMBS ? 2 : 1;
     vec_ints sums[2][2];
     VEC_UNROLL
     for (unsigned s = 0; s < limbs; s++)
@@ -97,8 +96,8 @@ ALWAYS_INLINE void narrow_add(enum tile tile, unsigned columns, unsigned terms, 
         narrow_add(tile, columns, terms, term, steps, sums);                                                           \
     }
 #define NARROW_FUNCTIONS(columns)                                                                                      \
-    NARROW_FUNCTION(narrow_two_streams, TILE_TWO_STREAMS, columns)                                                     \
-    NARROW_FUNCTION(narrow_one_stream, TILE_ONE_STREAM, columns)                                                       \
+    NARROW_FUNCTION(narrow_limbs, TILE_LIMBS, columns)                                                                 \
+    NARROW_FUNCTION(narrow_one, TILE_ONE, columns)                                                                     \
     NARROW_FUNCTION(narrow_tall, TILE_TALL, columns)
 VEC_EACH_NARROW(NARROW_FUNCTIONS)
 #undef NARROW_FUNCTIONS
@@ -122,9 +121,9 @@ ALWAYS_INLINE void narrow_block(const struct format *f, struct form form, enum t
                                              {f->min == MIN_BLOCK ? NULL : mins, w->min_factor + r}};
 #define NARROW_CASE(n)                                                                                                 \
     if (columns == n)                                                                                                  \
-        (tile == TILE_TWO_STREAMS  ? narrow_two_streams_##n                                                            \
-         : tile == TILE_ONE_STREAM ? narrow_one_stream_##n                                                             \
-                                   : narrow_tall_##n)(f->min == MIN_NONE ? 1 : 2, terms, steps, sums);
+        (tile == TILE_LIMBS ? narrow_limbs_##n                                                                         \
+         : tile == TILE_ONE ? narrow_one_##n                                                                           \
+                            : narrow_tall_##n)(f->min == MIN_NONE ? 1 : 2, terms, steps, sums);
         VEC_EACH_NARROW(NARROW_CASE)
 #undef NARROW_CASE
     }
@@ -136,14 +135,14 @@ ALWAYS_INLINE void narrow_tiles(const struct format *f, struct form form, unsign
     for (unsigned r = 0; r < rows;) {
         float *four = sums + r / 4 * narrow_vectors(columns) * VEC_COLUMNS;
         if (form.limbs == 2) {
-            narrow_block(f, form, TILE_TWO_STREAMS, columns, w, r, x, four);
-            r += narrow_rows(TILE_TWO_STREAMS);
+            narrow_block(f, form, TILE_LIMBS, columns, w, r, x, four);
+            r += narrow_rows(TILE_LIMBS);
         } else if (narrow_rows(TILE_TALL) == NARROW_ROWS || r + narrow_rows(TILE_TALL) <= rows) {
             narrow_block(f, form, TILE_TALL, columns, w, r, x, four);
             r += narrow_rows(TILE_TALL);
         } else {
-            narrow_block(f, form, TILE_ONE_STREAM, columns, w, r, x, four);
-            r += narrow_rows(TILE_ONE_STREAM);
+            narrow_block(f, form, TILE_ONE, columns, w, r, x, four);
+            r += narrow_rows(TILE_ONE);
         }
     }
 }

@@ -6,7 +6,8 @@
  *
  * What bounds the loops: the two ports that multiply, which have an instruction in every cycle when nothing stalls; loads
  * take 14 of their 24 slots in a tile of 12 rows and two streams. Of bytes, each group's multiplication by its scale comes
- * on top: one in 9, 5 or 3 for groups of 32, 16 or 8.
+ * on top: one in 9, 5 or 3 for groups of 32, 16 or 8. Behind the loop the sums are made floats and added where they are, in
+ * registers: stored first, they would be waited for.
  */
 #ifndef Q8K_KERNELS_TILE_H
 #define Q8K_KERNELS_TILE_H
@@ -121,14 +122,27 @@ ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
     }
 }
 
-/* Exact sums of a register tile, streams apart. */
+/* What a register tile is of: VEC_TILE_ROWS rows and two streams, a panel's two limbs or two panels; as many and one
+ * stream; or, so that one stream fills the registers too, twice as many rows and one. */
+enum tile { TILE_LIMBS, TILE_PANELS, TILE_ONE, TILE_TALL };
+
+/* Exact sums of a register tile: of the second limb, or of the second half of the rows of a tall one, in sums[1]. */
 struct exact {
     _Alignas(64) int32_t sums[2][VEC_TILE_ROWS][VEC_COLUMNS];
 };
 
-/* What a register tile is of: VEC_TILE_ROWS rows and two streams; as many and one; or, so that one stream fills the
- * registers too, twice as many rows and one. */
-enum tile { TILE_TWO_STREAMS, TILE_ONE_STREAM, TILE_TALL };
+/* Where a tile's exact sums go, made floats, times factor * step: to the float sums of one panel or two, whose rows are
+ * VEC_COLUMNS floats each. Of bytes, each row's excess is subtracted before. */
+struct addition {
+    const float *factor;
+    const int32_t *excess;
+    const float *step[2];
+    float *sums[2];
+};
+
+ALWAYS_INLINE void floats_add_term(vec_floats t, const float *factor, vec_floats step, float *sums) {
+    floats_store(sums, floats_fma(t, floats_multiply(floats_set(*factor), step), floats_load(sums)));
+}
 
 ALWAYS_INLINE vec_ints tile_load(const int16_t *x, unsigned shared) {
     return shared ? ints_load_piece(x) : ints_load(x);
@@ -136,34 +150,49 @@ ALWAYS_INLINE vec_ints tile_load(const int16_t *x, unsigned shared) {
 
 /* Of products, in `runs` runs of `steps` steps of `words` pairs of k, with as many steps between the runs as they have; or
  * none, where a step is so long that a piece shares it with others, which are left out.
- * Panels have one pair in a step and VEC_COLUMNS batch rows side by side; narrow panels have several pairs of fewer batch
- * rows, and are so short that fetching ahead is left to others. The second stream's sums, or the second half of a tall
- * tile's, are in out->sums[1]. The sums are variables and not an array, since gcc 12 would store an array's elements in
- * every step of the loop. */
+ * Panels have one pair in a step and VEC_COLUMNS batch rows side by side, and their sums are added where `to` says. Narrow
+ * panels have several pairs of fewer batch rows, and are so short that fetching ahead is left to others; their sums go to
+ * `out`. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the loop,
+ * and are settled behind it, since gcc would merge what follows into it and spill them. */
 ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, const int16_t *w, const int16_t *x0,
-                             const int16_t *x1, unsigned steps, struct ahead *ahead, struct exact *out) {
+                             const int16_t *x1, unsigned steps, struct ahead *ahead, const struct addition *to,
+                             struct exact *out) {
 #define TILE_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define TILE_STEP(r)                                                                                                   \
     pair = ints_words(w + r * DECODED_STRIDE + 2 * words * p, words);                                                  \
     a##r = ints_dot(a##r, pair, a);                                                                                    \
     if (tile == TILE_TALL)                                                                                             \
         pair = ints_words(w + (VEC_TILE_ROWS + r) * DECODED_STRIDE + 2 * words * p, words);                            \
-    if (tile != TILE_ONE_STREAM)                                                                                       \
+    if (tile != TILE_ONE)                                                                                              \
         b##r = ints_dot(b##r, pair, b);
+#define TILE_SETTLE(r)                                                                                                 \
+    a##r = ints_settled(a##r);                                                                                         \
+    if (tile != TILE_ONE)                                                                                              \
+        b##r = ints_settled(b##r);
 #define TILE_STORE(r)                                                                                                  \
     ints_store(out->sums[0][r], a##r);                                                                                 \
-    if (tile != TILE_ONE_STREAM)                                                                                       \
+    if (tile != TILE_ONE)                                                                                              \
         ints_store(out->sums[1][r], b##r);
-    const unsigned shared = words * runs > VEC_COLUMNS;
+#define TILE_ADD(r)                                                                                                    \
+    first = floats_convert(a##r);                                                                                      \
+    if (tile == TILE_LIMBS)                                                                                            \
+        first = floats_fma(first, floats_set(4096.0f), floats_convert(b##r));                                          \
+    floats_add_term(first, factor + r, step, sums + r * VEC_COLUMNS);                                                  \
+    if (tile == TILE_PANELS)                                                                                           \
+        floats_add_term(floats_convert(b##r), factor + r, other_step, other_sums + r * VEC_COLUMNS);                   \
+    if (tile == TILE_TALL)                                                                                             \
+        floats_add_term(floats_convert(b##r), factor + VEC_TILE_ROWS + r, step,                                        \
+                        sums + (VEC_TILE_ROWS + r) * VEC_COLUMNS);
+    const unsigned shared = words * runs > VEC_COLUMNS, streams = tile == TILE_LIMBS || tile == TILE_PANELS ? 2 : 1;
     struct ahead next = *ahead;
     VEC_EACH_TILE_ROW(TILE_ZERO)
     for (unsigned run = 0; run < runs; run++) {
         for (unsigned p = 0; p < steps; p++) {
             vec_ints a = tile_load(x0 + p * 2 * VEC_COLUMNS, shared);
-            vec_ints b = tile == TILE_TWO_STREAMS ? tile_load(x1 + p * 2 * VEC_COLUMNS, shared) : a, pair;
+            vec_ints b = streams == 2 ? tile_load(x1 + p * 2 * VEC_COLUMNS, shared) : a, pair;
             if (words == 1) {
                 __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-                if (tile == TILE_TWO_STREAMS)
+                if (streams == 2)
                     __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
                 ahead_step(&next);
             }
@@ -173,44 +202,80 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
         x0 += (shared ? 2u : 4u) * VEC_COLUMNS * steps;
         x1 += (shared ? 2u : 4u) * VEC_COLUMNS * steps;
     }
-    VEC_EACH_TILE_ROW(TILE_STORE)
     *ahead = next;
+    VEC_EACH_TILE_ROW(TILE_SETTLE)
+    if (words == 1) {
+        const vec_floats step = floats_load(to->step[0]);
+        const vec_floats other_step = tile == TILE_PANELS ? floats_load(to->step[1]) : step;
+        const float *factor = to->factor;
+        float *sums = to->sums[0], *other_sums = to->sums[1];
+        vec_floats first;
+        VEC_EACH_TILE_ROW(TILE_ADD)
+    } else {
+        VEC_EACH_TILE_ROW(TILE_STORE)
+    }
 #undef TILE_ZERO
 #undef TILE_STEP
+#undef TILE_SETTLE
 #undef TILE_STORE
-    /* gcc would otherwise merge the conversions that follow into the loop above, and spill its sums. */
-    __asm__ volatile("" : : "r"(out) : "memory");
+#undef TILE_ADD
 }
 
-typedef void tile_function(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, struct ahead *ahead,
-                           struct exact *out);
+/* Not inlined: with a caller's constants in registers, gcc 12 spills the sums. `pieces`: over 32 weights, where each step of
+ * VEC_WEIGHTS has the even ones and then the odd ones. */
+typedef void tile_add_function(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps,
+                               struct ahead *ahead, const struct addition *to);
+typedef void tile_function(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, struct exact *out);
 
-/* Not inlined: with a caller's constants in registers, gcc 12 spills the sums. */
-#define TILE_FUNCTION(name, tile, words)                                                                               \
-    static __attribute__((noinline)) void name##_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,       \
-                                                         unsigned steps, struct ahead *ahead, struct exact *out) {     \
-        tile_sums(tile, words, 1, w, x0, x1, steps, ahead, out);                                                       \
+#define TILE_ADD_FUNCTION(name, tile)                                                                                  \
+    static __attribute__((noinline)) void name(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, \
+                                               struct ahead *ahead, const struct addition *to) {                       \
+        tile_sums(tile, 1, 1, w, x0, x1, steps, ahead, to, NULL);                                                      \
     }                                                                                                                  \
     static                                                                                                             \
-        __attribute__((noinline)) void name##_pieces_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,   \
-                                                             unsigned steps, struct ahead *ahead, struct exact *out) { \
-        tile_sums(tile, words, VEC_PIECES, w, x0, x1, (steps + VEC_PIECES - 1) / VEC_PIECES, ahead, out);              \
+        __attribute__((noinline)) void name##_pieces(const int16_t *w, const int16_t *x0, const int16_t *x1,           \
+                                                     unsigned steps, struct ahead *ahead, const struct addition *to) { \
+        tile_sums(tile, 1, VEC_PIECES, w, x0, x1, steps / VEC_PIECES, ahead, to, NULL);                                \
+    }
+TILE_ADD_FUNCTION(tile_limbs, TILE_LIMBS)
+TILE_ADD_FUNCTION(tile_panels, TILE_PANELS)
+TILE_ADD_FUNCTION(tile_one, TILE_ONE)
+TILE_ADD_FUNCTION(tile_tall, TILE_TALL)
+#undef TILE_ADD_FUNCTION
+
+ALWAYS_INLINE tile_add_function *tile_add_of(enum tile tile, unsigned pieces) {
+    static tile_add_function *const functions[2][4] = {
+        {tile_limbs, tile_panels, tile_one, tile_tall},
+        {tile_limbs_pieces, tile_panels_pieces, tile_one_pieces, tile_tall_pieces}};
+    return functions[pieces][tile];
+}
+
+#define TILE_FUNCTION(name, tile, words)                                                                               \
+    static __attribute__((noinline)) void name##_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,       \
+                                                         unsigned steps, struct exact *out) {                          \
+        struct ahead none = {0, 0, 0, 0, 0};                                                                           \
+        tile_sums(tile, words, 1, w, x0, x1, steps, &none, NULL, out);                                                 \
+    }                                                                                                                  \
+    static __attribute__((noinline)) void name##_pieces_##words(                                                       \
+        const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, struct exact *out) {                   \
+        struct ahead none = {0, 0, 0, 0, 0};                                                                           \
+        tile_sums(tile, words, VEC_PIECES, w, x0, x1, (steps + VEC_PIECES - 1) / VEC_PIECES, &none, NULL, out);        \
     }
 #define TILE_FUNCTIONS(words)                                                                                          \
-    TILE_FUNCTION(tile_two_streams, TILE_TWO_STREAMS, words)                                                           \
-    TILE_FUNCTION(tile_one_stream, TILE_ONE_STREAM, words)                                                             \
+    TILE_FUNCTION(tile_limbs, TILE_LIMBS, words)                                                                       \
+    TILE_FUNCTION(tile_one, TILE_ONE, words)                                                                           \
     TILE_FUNCTION(tile_tall, TILE_TALL, words)
 VEC_EACH_WORDS(TILE_FUNCTIONS)
 #undef TILE_FUNCTIONS
 #undef TILE_FUNCTION
 
-/* The tile's function; `pieces`: over 32 weights, where each step of VEC_WEIGHTS has the even ones and then the odd ones. */
+/* Of narrow panels, which never are two. */
 ALWAYS_INLINE tile_function *tile_of(enum tile tile, unsigned words, unsigned pieces) {
 #define TILE_ROW(words)                                                                                                \
-    {{tile_two_streams_##words, tile_one_stream_##words, tile_tall_##words},                                           \
-     {tile_two_streams_pieces_##words, tile_one_stream_pieces_##words, tile_tall_pieces_##words}},
+    {{tile_limbs_##words, NULL, tile_one_##words, tile_tall_##words},                                                  \
+     {tile_limbs_pieces_##words, NULL, tile_one_pieces_##words, tile_tall_pieces_##words}},
 #define TILE_WORDS(words) words,
-    static tile_function *const functions[][2][3] = {VEC_EACH_WORDS(TILE_ROW)};
+    static tile_function *const functions[][2][4] = {VEC_EACH_WORDS(TILE_ROW)};
     static const unsigned widths[] = {VEC_EACH_WORDS(TILE_WORDS)};
 #undef TILE_ROW
 #undef TILE_WORDS
@@ -231,11 +296,10 @@ ALWAYS_INLINE unsigned span_first(unsigned span, unsigned k) {
 /* The rows of a tile of bytes and two panels: a group's sums and all groups' sums are in registers. */
 enum { BYTES_ROWS = VEC_TILE_ROWS / 2 };
 
-/* BYTES_ROWS rows of quants times two panels, or twice as many rows times one, over a span of `groups` groups. The sums of
- * row r of a panel go to out[(VEC_TILE_ROWS * panel + r) * VEC_COLUMNS]. */
+/* BYTES_ROWS rows of quants times two panels, or twice as many rows times one, over a span of `groups` groups. */
 ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q, const int32_t *scales,
                               const uint8_t *x0, const uint8_t *x1, unsigned groups, struct ahead *ahead,
-                              int32_t *out) {
+                              const struct addition *to) {
     enum { ROW_BYTES = sizeof(int16_t) * DECODED_STRIDE, ROW_WORDS = ROW_BYTES / sizeof(int32_t) };
 #define BYTES_ZERO(r) vec_ints a##r = ints_zero(), b##r = a##r;
 #define BYTES_CLEAR(r) vec_ints c##r = ints_zero(), d##r = c##r;
@@ -251,9 +315,14 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
     if (panels == 1)                                                                                                   \
         word = ints_word(scales + (BYTES_ROWS + r) * ROW_WORDS + g);                                                   \
     b##r = ints_add(b##r, ints_multiply(d##r, word));
-#define BYTES_STORE(r)                                                                                                 \
-    ints_store(out + r * VEC_COLUMNS, a##r);                                                                           \
-    ints_store(out + ((panels == 2 ? VEC_TILE_ROWS : BYTES_ROWS) + r) * VEC_COLUMNS, b##r);
+#define BYTES_SETTLE(r)                                                                                                \
+    a##r = ints_settled(a##r);                                                                                         \
+    b##r = ints_settled(b##r);
+#define BYTES_ADD(r)                                                                                                   \
+    floats_add_term(floats_convert(ints_subtract(a##r, ints_word(excess + r))), factor + r, step,                      \
+                    sums + r * VEC_COLUMNS);                                                                           \
+    floats_add_term(floats_convert(ints_subtract(b##r, ints_word(excess + below + r))), factor + below + r,            \
+                    other_step, other_sums + r * VEC_COLUMNS);
     struct ahead next = *ahead;
     VEC_EACH_BYTES_ROW(BYTES_ZERO)
     for (unsigned g = 0; g < groups; g++) {
@@ -270,21 +339,27 @@ ALWAYS_INLINE void tile_bytes(unsigned panels, unsigned group, const uint8_t *q,
         x0 += group * VEC_COLUMNS;
         x1 += group * VEC_COLUMNS;
     }
-    VEC_EACH_BYTES_ROW(BYTES_STORE)
     *ahead = next;
+    VEC_EACH_BYTES_ROW(BYTES_SETTLE)
+    const unsigned below = panels == 2 ? 0 : BYTES_ROWS;
+    const vec_floats step = floats_load(to->step[0]), other_step = panels == 2 ? floats_load(to->step[1]) : step;
+    const float *factor = to->factor;
+    const int32_t *excess = to->excess;
+    float *sums = to->sums[0], *other_sums = panels == 2 ? to->sums[1] : sums + BYTES_ROWS * VEC_COLUMNS;
+    VEC_EACH_BYTES_ROW(BYTES_ADD)
 #undef BYTES_ZERO
 #undef BYTES_CLEAR
 #undef BYTES_STEP
 #undef BYTES_SCALE
-#undef BYTES_STORE
-    __asm__ volatile("" : : "r"(out) : "memory");
+#undef BYTES_SETTLE
+#undef BYTES_ADD
 }
 
 #define TILE_BYTES(panels, group)                                                                                      \
     static __attribute__((noinline)) void tile_bytes_##panels##_##group(                                               \
         const uint8_t *q, const int32_t *scales, const uint8_t *x0, const uint8_t *x1, unsigned groups,                \
-        struct ahead *ahead, int32_t *out) {                                                                           \
-        tile_bytes(panels, group, q, scales, x0, x1, groups, ahead, out);                                              \
+        struct ahead *ahead, const struct addition *to) {                                                              \
+        tile_bytes(panels, group, q, scales, x0, x1, groups, ahead, to);                                               \
     }
 TILE_BYTES(1, 8)
 TILE_BYTES(1, 16)
