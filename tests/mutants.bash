@@ -331,7 +331,6 @@ mutant 'wide: rows taken for a panel' panel q4_k kernels/wide.h 's/end = touched
 mutant 'wide: rest of a later part dropped' bytes q4_k kernels/wide.h 's/rest = last > columns/rest = p->batch_count > columns/'
 mutant 'wide: narrow panels of the next part' panel q4_k kernels/wide.h 's/panel == whole \&\& last > whole \* VEC_COLUMNS/panel == whole/'
 mutant 'wide: rows of the first chunk with every chunk' bytes q4_k kernels/wide.h 's/vectors(p, e.row,/vectors(p, 0,/'
-mutant 'wide: bytes taken for products of narrow panels' bytes q4_k kernels/wide.h 's/if (form.bytes)$/if (form.bytes \&\& form.limbs == 2)/'
 mutant 'wide: narrow sums go on from the last chunk' panel q4_k kernels/wide.h 's/memset(c.narrow, 0, sizeof/memset(c.narrow, 0, e->row != 0 ? 0 : sizeof/'
 mutant 'wide: narrow panels of the whole one before' panel q4_k kernels/wide.h 's/x + e->panels \* panel_block_bytes(form)/x/'
 mutant 'wide: narrow sums of the panel before stored' panel q4_k kernels/wide.h 's/sums += CHUNK_ROWS \/ 4 \* narrow_vectors(columns) \* VEC_COLUMNS;//'
@@ -484,7 +483,6 @@ mutant 'dotprod: upper digit cut off' dotprod q4_k kernels/prepare.h 's/(uint8_t
 
 # ------------------------------------------------------------------------------- wide vectors: narrow panels ---
 
-mutant 'narrow: few batch rows of bytes taken for a panel' bytes q4_k kernels/wide.h 's/size_t columns = panel_columns(form, p->batch)/size_t columns = panel_columns(narrow_form(form), p->batch)/'
 mutant 'narrow: batch row of the neighbour' panel q4_k kernels/prepare.h 's/memcpy(to, rows\[c\] + limb \* limb_bytes(form) + from/memcpy(to, rows[c ^ 1] + limb * limb_bytes(form) + from/'
 mutant 'narrow: hi twice' panel q4_k kernels/prepare.h 's/rows\[c\] + limb \* limb_bytes(form) + from/rows[c] + from/'
 mutant 'narrow: entries of hi twice' panel q4_k kernels/prepare.h 's/entries_offset(form) + limb \* MIN_ENTRIES_16 \* sizeof(int16_t) + from/entries_offset(form) + from/'

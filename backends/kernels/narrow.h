@@ -5,7 +5,7 @@
  * as many pairs of a weight row, repeated. So weights are decoded once for all of them, as for whole panels, and no lane is
  * idle. What that takes in the end are shuffles, which sum the lanes of four rows.
  *
- * Products are always of int16 here: of so few batch rows, bytes' groups with their scales cost more than they save.
+ * There are none of bytes: of so few batch rows, their groups with their scales cost more than they save.
  */
 #ifndef Q8K_KERNELS_NARROW_H
 #define Q8K_KERNELS_NARROW_H

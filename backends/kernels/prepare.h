@@ -226,11 +226,22 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 
 #ifdef VEC_TILE_ROWS
 
-/* Batch rows go by panels of VEC_COLUMNS each, and what these leave over by narrow ones of half as many, a quarter as many
- * and so on down to one. Three go as four, since two narrow panels take longer than one that has a zero. Not so batches of
- * less than PANELS_LEAST, nor, where the form has bytes, less than BYTES_LEAST, with or without whole panels before them:
- * these are rows, whose weights are decoded in registers, since bytes are not multiplied in narrow panels. */
-enum { PANELS_LEAST = 4, BYTES_LEAST = 6 };
+/* Batch rows go by panels of VEC_COLUMNS each. What these leave over goes by narrow ones of half as many, a quarter as many
+ * and so on down to one, where three go as four, since two narrow panels take longer than one that has a zero; or, if it is
+ * most of a panel, as one with zeros. Not so batches of less than panels_least(): these are rows, whose weights are decoded
+ * in registers. Bytes have no narrow panels: what is left over are rows or, from the number on from which that takes less
+ * time, a panel with zeros; behind whole panels, for which the weights are decoded anyway, this number is smaller. */
+ALWAYS_INLINE unsigned panels_least(struct form form) {
+    const unsigned twice = 2 * VEC_STREAMS / form.limbs;
+    return twice > 4 ? twice : 4;
+}
+
+/* The most batch rows that are in no panel. */
+enum { BYTES_ROWS_FIRST = VEC_COLUMNS / 2 + 1, BYTES_ROWS_BEHIND = VEC_COLUMNS / 4 };
+
+ALWAYS_INLINE unsigned rows_most(struct form form) {
+    return form.bytes ? BYTES_ROWS_FIRST : panels_least(form) - 1;
+}
 
 /* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
  * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side. Bytes are X + 128, without sign. */
@@ -247,12 +258,8 @@ ALWAYS_INLINE size_t panel_block_bytes(struct form form) {
     return panel_limb_bytes(form) * form.limbs + 2 * sizeof(float) * VEC_COLUMNS;
 }
 
-/* A narrow panel is of words of two int16 in every precision. Those of one batch row that a vector holds stand side by
+/* A narrow panel is of words of two int16. Those of one batch row that a vector holds stand side by
  * side. Steps and totals are as kernels/narrow.h adds them: for each of its vectors, VEC_COLUMNS steps and as many totals. */
-ALWAYS_INLINE struct form narrow_form(struct form form) {
-    return (struct form){form.limbs, 0, 0};
-}
-
 ALWAYS_INLINE unsigned narrow_words(unsigned columns) {
     return VEC_COLUMNS / columns;
 }
@@ -277,10 +284,14 @@ ALWAYS_INLINE size_t narrow_block_bytes(struct form form, unsigned columns) {
 
 /* Batch rows of all panels, with the zeros. */
 ALWAYS_INLINE size_t panel_columns(struct form form, size_t batch) {
-    size_t rest = batch % VEC_COLUMNS;
-    if (form.bytes ? rest < BYTES_LEAST : batch < PANELS_LEAST)
-        return batch - rest;
-    return batch % 4 == 3 ? batch + 1 : batch;
+    const size_t rest = batch % VEC_COLUMNS, whole = batch - rest;
+    if (form.bytes)
+        return rest > (whole == 0 ? BYTES_ROWS_FIRST : BYTES_ROWS_BEHIND) ? whole + VEC_COLUMNS : whole;
+    if (batch < panels_least(form))
+        return 0;
+    if (rest > (whole == 0 ? 3 * VEC_COLUMNS / 4 : 5 * VEC_COLUMNS / 8))
+        return whole + VEC_COLUMNS;
+    return rest % 4 == 3 ? batch + 1 : batch;
 }
 
 ALWAYS_INLINE size_t panel_count(struct form form, size_t batch) {

@@ -223,7 +223,7 @@ ALWAYS_INLINE void vectors_rows(const struct format *f, struct form form, unsign
 /* The batch rows are taken in groups, of which the weights are read once more each. */
 ALWAYS_INLINE void vectors_groups(const struct format *f, struct form form, unsigned batch, const uint8_t *const *rows,
                                   size_t count, size_t far, const uint8_t *prepared, float (*out)[TILE_ROWS]) {
-    const unsigned group = VEC_STREAMS / form.limbs, most = (form.bytes ? BYTES_LEAST : PANELS_LEAST) - 1;
+    const unsigned group = VEC_STREAMS / form.limbs, most = rows_most(form);
     const size_t stride = group * count * prepared_block_bytes(form);
     for (; group <= most && batch >= group; batch -= group, prepared += stride, out += group)
         vectors_rows(f, form, group, rows, count, far, prepared, out);
@@ -245,7 +245,7 @@ ALWAYS_INLINE void vectors_product(const struct format *f, struct form form, con
     for (size_t row = first; row < first + count; row += TILE_ROWS) {
         size_t rows = first + count - row < TILE_ROWS ? first + count - row : TILE_ROWS;
         const uint8_t *four[TILE_ROWS];
-        float sums[BYTES_LEAST][TILE_ROWS];
+        float sums[VEC_COLUMNS][TILE_ROWS];
         tile_blocks(p->weights, p->weights_stride, first + count, row, four);
         vectors_groups(f, form, batch, four, p->blocks, far, prepared, sums);
         for (unsigned i = 0; i < batch; i++)

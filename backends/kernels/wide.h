@@ -95,19 +95,13 @@ ALWAYS_INLINE void chunk_block(const struct format *f, struct form form, const q
     const size_t next = i + 1 < p->blocks ? f->block_bytes : chunk_rows(e) * p->weights_stride - i * f->block_bytes;
     /* What is the same code for all formats sees the numbers, not the functions. */
     const struct format shape = format_shape(f);
-    if (e->panels != 0 || !form.bytes)
-        chunk_decode(f, form, first, p->weights_stride, rows, padded, e->panels != 0 ? 0 : next, &c->w);
+    chunk_decode(f, form, first, p->weights_stride, rows, padded, e->panels != 0 ? 0 : next, &c->w);
     if (e->panels != 0) {
         const struct ahead ahead = ahead_of(f, first, next, p->weights_stride, rows);
         panel_tiles(&shape, form, &c->w, padded, e->panels, x, &ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
     }
-    if (e->narrow != 0) {
-        if (form.bytes)
-            chunk_decode(f, narrow_form(form), first, p->weights_stride, rows, padded, e->panels != 0 ? 0 : next,
-                         &c->w);
-        narrow_panels(&shape, narrow_form(form), e->narrow, &c->w, r, padded, x + e->panels * panel_block_bytes(form),
-                      c->narrow);
-    }
+    if (e->narrow != 0)
+        narrow_panels(&shape, form, e->narrow, &c->w, r, padded, x + e->panels * panel_block_bytes(form), c->narrow);
 }
 
 ALWAYS_INLINE void chunk_product(const struct format *f, struct form form, const q8k_backend_product *p,
