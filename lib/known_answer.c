@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "lib/cpu.h"
 
 /*
  * Everyone who uses the library waits for this test, so the slow part of it, the scalar kernels' answers, is found once
@@ -143,7 +144,8 @@ static void multiply(const struct side *side, q8k_precision precision, const str
                                    .row_count = shape->rows,
                                    .batch_count = shape->batch,
                                    .output = output,
-                                   .output_stride = shape->rows};
+                                   .output_stride = shape->rows,
+                                   .cpu_features = q8k_cpu_probe().usable};
     side->kernels[index]->matmul(&product);
 }
 

@@ -6,6 +6,7 @@
 #include "backends/backend.h"
 #include "lib/arguments.h"
 #include "lib/context.h"
+#include "lib/cpu.h"
 #include "lib/split.h"
 
 /* Decoding a block of weights takes as long as multiplying it with 3 to 8 batch rows: the most where that is fast. */
@@ -219,7 +220,8 @@ static void multiply_part(const q8k_loaded *backend, const struct product *p, co
                                    .batch_first = r.batch_first,
                                    .batch_count = r.batch_count,
                                    .output = args->output + r.batch_first * args->output_stride + r.row_first,
-                                   .output_stride = args->output_stride};
+                                   .output_stride = args->output_stride,
+                                   .cpu_features = q8k_cpu_probe().usable};
     kernels->matmul(&product);
 }
 

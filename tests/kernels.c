@@ -74,7 +74,7 @@ static void choose_shapes(const options *o, bool quick, sweep s[SWEEPS]) {
     s[2].batch = LIST(1, 7, 8, 17, 33, 48);
     if (quick) {
         s[0].rows = LIST(1, 3, 5, 13);
-        s[0].batch = LIST(1, 4, 5, 8, 9, 13, 16, 17, 33);
+        s[0].batch = LIST(1, 4, 5, 6, 8, 9, 12, 13, 16, 17, 19, 22, 28, 33);
         s[0].columns = LIST(256, 768);
         s[1].rows = LIST(49);
         s[1].batch = LIST(7, 48);

@@ -291,7 +291,8 @@ mutant 'bytes: steps of the first panel' bytes q4_k kernels/tile.h 's/other_step
 mutant 'bytes: d of the first half of a lone panel' bytes q4_k kernels/tile.h 's/below = panels == 2 ? 0 : BYTES_ROWS/below = 0/'
 mutant 'bytes: d of the first half of a tile' bytes q4_k kernels/panel.h '/to.factor += BYTES_ROWS/d'
 mutant 'bytes: excess of the first half of a tile' bytes q4_k kernels/panel.h '/to.excess += BYTES_ROWS/d'
-mutant 'bytes: first half of a tile added to the second' bytes q4_k kernels/panel.h '/to.sums\[1\] += BYTES_ROWS/d'
+mutant 'bytes: second half of a tile added to the first' bytes q4_k kernels/panel.h '/to.sums\[0\] += BYTES_ROWS/d'
+mutant 'bytes: second half of a tile added to the first, second panel' bytes q4_k kernels/panel.h '/to.sums\[1\] += BYTES_ROWS/d'
 mutant 'bytes: second half of a lone panel is the first' bytes q4_k kernels/tile.h 's/(BYTES_ROWS + r) \* ROW_BYTES/r * ROW_BYTES/'
 mutant 'bytes: scales of a lone panel from the first half' bytes q4_k kernels/tile.h 's/(BYTES_ROWS + r) \* ROW_WORDS/r * ROW_WORDS/'
 mutant 'bytes: a tall tile' bytes q4_k kernels/panel.h 's/ <= rows && !form.bytes)/ <= rows)/'
@@ -414,7 +415,7 @@ mutant 'avxvnni: few rows: the first eight scales' avxvnni q6_k avx2/vec.h 's/(s
 mutant 'avxvnni: scales of bytes without sign' avxvnni q6_k avx2/vec.h 's/(to + 8), _mm256_cvtepi8_epi32/(to + 8), _mm256_cvtepu8_epi32/'
 mutant 'avxvnni: scales of bytes repeated' avxvnni q6_k avx2/vec.h 's/_mm_srli_si128(bytes, 8)/_mm_srli_si128(bytes, 0)/'
 mutant 'avxvnni: group sums cut to int16' avxvnni q6_k avx2/vec.h 's/_mm256_mullo_epi32(a, b)/_mm256_madd_epi16(a, b)/'
-mutant 'avxvnni: excess not taken off' avxvnni q4_k avx2/vec.h 's/_mm256_set1_epi32(n)/_mm256_set1_epi32(n \& 0)/'
+mutant 'avxvnni: excess not taken off' avxvnni q4_k avx2/vec.h '/ ints_subtract(/,/^}/s/return .*/return a;/'
 
 mutant 'avx512: same plane twice' avx512 q4_k avx512/vec.h 's/int next = right + (int)bits/int next = right/'
 mutant 'avx512: second plane shifted the other way' avx512 q5_k avx512/vec.h 's/right < 0 ? -next : next/right < 0 ? next : -next/'

@@ -11,7 +11,7 @@
 #include "gnuplot.h"
 
 /* In pixels, down from the top; gnuplot does not tell how wide a letter is. */
-enum { WIDTH = 1000, LEFT = 48, RIGHT = 12, HEAD = 96, FOOT = 22 };
+enum { WIDTH = 1300, LEFT = 48, RIGHT = 12, HEAD = 96, FOOT = 22 };
 enum { PANEL_HEAD = 40, PANEL_PLOT = 215, PANEL_FOOT = 32, PANEL = PANEL_HEAD + PANEL_PLOT + PANEL_FOOT };
 enum { TITLE = 26, LEGEND = 56, LEGEND_LINE = 22, LEGEND_BOX = 12, LEGEND_GAP = 34, LETTER = 7, PANEL_TITLE = 22 };
 

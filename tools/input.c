@@ -15,8 +15,9 @@
 enum { SHOWN_PATH_BYTES = 512 };
 
 bool input_ends_as(const char *path, const char *extension) {
-    const size_t length = strlen(path), extended = strlen(extension);
-    return length > extended && strcasecmp(path + length - extended, extension) == 0;
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const size_t length = strlen(name), extended = strlen(extension);
+    return length > extended && strcasecmp(name + length - extended, extension) == 0;
 }
 
 bool input_refuse(const char *path, const char *text, char error[INPUT_ERROR_BYTES]) {

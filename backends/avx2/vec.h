@@ -21,7 +21,7 @@
 
 enum { VEC_WEIGHTS = 32, VEC_PIECES = 1, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
 #define VEC_TILE_ROWS 6
-/* The pairs of k in a step, and the batch rows of narrow panels. */
+/* The pairs of k in a step of narrow panels, and their batch rows. */
 #define VEC_EACH_WORDS(X) X(2) X(4) X(8)
 #define VEC_EACH_NARROW(X) X(4) X(2) X(1)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)

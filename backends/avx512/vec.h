@@ -16,7 +16,7 @@
 
 enum { VEC_WEIGHTS = 64, VEC_PIECES = 2, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
 #define VEC_TILE_ROWS 12
-/* The pairs of k in a step, and the batch rows of narrow panels. */
+/* The pairs of k in a step of narrow panels, and their batch rows. */
 #define VEC_EACH_WORDS(X) X(2) X(4) X(8) X(16)
 #define VEC_EACH_NARROW(X) X(8) X(4) X(2) X(1)
 #define VEC_EACH_TILE_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)

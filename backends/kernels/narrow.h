@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The batch rows that whole panels leave over, up to VEC_COLUMNS - 2 of them, in panels of their own. The lanes are
+ * The batch rows that whole panels leave over, up to three quarters of a panel, in panels of their own. The lanes are
  * along both the batch and the columns of weights: a vector has some neighbouring pairs of k of each batch row, and meets
  * as many pairs of a weight row, repeated. So weights are decoded once for all of them, as for whole panels, and no lane is
  * idle. What that takes in the end are shuffles, which sum the lanes of four rows.

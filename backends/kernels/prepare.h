@@ -227,20 +227,23 @@ static inline void prepare_block(q8k_precision precision, const float *input, ui
 #ifdef VEC_TILE_ROWS
 
 /* Batch rows go by panels of VEC_COLUMNS each. What these leave over goes by narrow ones of half as many, a quarter as many
- * and so on down to one, where three go as four, since two narrow panels take longer than one that has a zero; or, if it is
- * most of a panel, as one with zeros. Not so batches of less than panels_least(): these are rows, whose weights are decoded
- * in registers. Bytes have no narrow panels: what is left over are rows or, from the number on from which that takes less
- * time, a panel with zeros; behind whole panels, for which the weights are decoded anyway, this number is smaller. */
+ * and so on down to one, where three go as four, since two narrow panels take longer than one that has a zero; or, if it
+ * is most of a panel, as one with zeros. Bytes have no narrow panels: what is left over are rows, whose weights are decoded
+ * in registers, or a panel with zeros. The numbers from which one takes less time than the other were measured with Q4_K
+ * and Q6_K (doc/performance.md, "Every batch size"), since activations are prepared for all formats alike; behind whole
+ * panels, for which the weights are decoded anyway, they are smaller. */
+
+/* Smaller batches are rows: two readings of the weights, or three rows, take less time than decoding them for panels. */
 ALWAYS_INLINE unsigned panels_least(struct form form) {
     const unsigned twice = 2 * VEC_STREAMS / form.limbs;
     return twice > 4 ? twice : 4;
 }
 
-/* The most batch rows that are in no panel. */
-enum { BYTES_ROWS_FIRST = VEC_COLUMNS / 2 + 1, BYTES_ROWS_BEHIND = VEC_COLUMNS / 4 };
+/* The most batch rows that are rows where there are bytes: without whole panels, and behind them. */
+enum { BYTES_ROWS_ALONE = VEC_COLUMNS / 2 + 1, BYTES_ROWS_BEHIND = VEC_COLUMNS / 4 };
 
 ALWAYS_INLINE unsigned rows_most(struct form form) {
-    return form.bytes ? BYTES_ROWS_FIRST : panels_least(form) - 1;
+    return form.bytes ? BYTES_ROWS_ALONE : panels_least(form) - 1;
 }
 
 /* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
@@ -258,8 +261,8 @@ ALWAYS_INLINE size_t panel_block_bytes(struct form form) {
     return panel_limb_bytes(form) * form.limbs + 2 * sizeof(float) * VEC_COLUMNS;
 }
 
-/* A narrow panel is of words of two int16. Those of one batch row that a vector holds stand side by
- * side. Steps and totals are as kernels/narrow.h adds them: for each of its vectors, VEC_COLUMNS steps and as many totals. */
+/* A narrow panel is of words of two int16. Those of one batch row that a vector holds stand side by side. Steps and totals
+ * are as kernels/narrow.h adds them: for each of its vectors, VEC_COLUMNS steps and as many totals. */
 ALWAYS_INLINE unsigned narrow_words(unsigned columns) {
     return VEC_COLUMNS / columns;
 }
@@ -286,7 +289,7 @@ ALWAYS_INLINE size_t narrow_block_bytes(struct form form, unsigned columns) {
 ALWAYS_INLINE size_t panel_columns(struct form form, size_t batch) {
     const size_t rest = batch % VEC_COLUMNS, whole = batch - rest;
     if (form.bytes)
-        return rest > (whole == 0 ? BYTES_ROWS_FIRST : BYTES_ROWS_BEHIND) ? whole + VEC_COLUMNS : whole;
+        return rest > (whole == 0 ? BYTES_ROWS_ALONE : BYTES_ROWS_BEHIND) ? whole + VEC_COLUMNS : whole;
     if (batch < panels_least(form))
         return 0;
     if (rest > (whole == 0 ? 3 * VEC_COLUMNS / 4 : 5 * VEC_COLUMNS / 8))
@@ -334,8 +337,8 @@ _Static_assert(BLOCK / 4 % VEC_COLUMNS == 0 && MIN_ENTRIES_16 / 2 % VEC_COLUMNS 
 static inline void prepare_rows(const q8k_backend_input *in, size_t batch, unsigned columns, size_t block,
                                 uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX]) {
     for (unsigned c = 0; c < columns; c++) {
-        const float *input = in->input + (batch + c) * in->input_stride + block * BLOCK;
         if (batch + c < in->batch) {
+            const float *input = in->input + (batch + c) * in->input_stride + block * BLOCK;
             /* A batch row's next block lies too far from the last row's for the CPU to foresee it. */
             for (unsigned k = 0; k < BLOCK; k += 16)
                 __builtin_prefetch(input + BLOCK + k);

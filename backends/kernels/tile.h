@@ -126,7 +126,8 @@ ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
  * stream; or, so that one stream fills the registers too, twice as many rows and one. */
 enum tile { TILE_LIMBS, TILE_PANELS, TILE_ONE, TILE_TALL };
 
-/* Exact sums of a register tile: of the second limb, or of the second half of the rows of a tall one, in sums[1]. */
+/* Exact sums of a register tile, for narrow panels: of the second limb, or of the second half of the rows of a tall tile,
+ * in sums[1]. */
 struct exact {
     _Alignas(64) int32_t sums[2][VEC_TILE_ROWS][VEC_COLUMNS];
 };

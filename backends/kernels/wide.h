@@ -2,7 +2,7 @@
 /*
  * Products where vectors are wide. Batch rows in panels meet chunks of weight rows: a block of each row of a chunk is
  * decoded once and meets that block of all panels (panel.h, narrow.h). A chunk's float sums stay in the cache until the
- * last block, and are written then. Batches that are too small for panels go by vectors.h.
+ * last block, and are written then. Batch rows that are in no panel go by vectors.h.
  */
 #ifndef Q8K_KERNELS_WIDE_H
 #define Q8K_KERNELS_WIDE_H
@@ -145,7 +145,7 @@ ALWAYS_INLINE void matmul_form(const struct format *f, struct form form, vectors
         for (; e.row < p->row_count; e.row += chunk_rows(&e)) {
             size_t left = p->row_count - e.row;
             e.rows = left < chunk_rows(&e) ? (unsigned)left : chunk_rows(&e);
-            if (columns != 0)
+            if (e.panels != 0 || e.narrow != 0)
                 chunk_product(f, form, p, &e);
             if (panel == whole && rest != 0)
                 vectors(p, e.row, e.rows, p->batch_count - rest, rest);
@@ -170,7 +170,8 @@ ALWAYS_INLINE float accumulate_block(const struct format *f, struct form form, c
     vec_four sums = four_set(sum);
     struct headers h;
     f->headers(blocks, &h);
-    vectors_group(f, form, 1, blocks, 0, &h, prepared, 0, &sums);
+    const struct fetch none = {(uintptr_t)block, 0, 0, 0};
+    vectors_group(f, form, 1, blocks, &none, &h, prepared, 0, &sums);
     four_store(four, sums);
     return four[0];
 }

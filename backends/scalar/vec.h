@@ -57,7 +57,8 @@
  *   vec_ints                         VEC_SHORTS int16, or half as many int32: ints_load(p) of the former,
  *                                    ints_load_piece(p): those of one piece of 32 weights, and zeros;
  *                                    ints_word(p): the four bytes at p, repeated; ints_zero(), ints_add, ints_store;
- *                                    ints_settled(v): v, as no compiler can foresee it
+ *                                    ints_settled(v): v, of which the compiler knows no more
+ *                                    than that it is in a register
  *   ints_words(p, words)             so many times four bytes, repeated
  *   ints_narrow(a, b, c, d, words, out)
  *                                    of four vectors at these addresses, the sums of each `words` neighbouring int32: in
@@ -71,8 +72,8 @@
  *   ints_pieces(a, b, c, d, out)     the same of each 32 weights of a step: VEC_PIECES times four
  *   VEC_STREAMS                      the streams that meet four rows in registers: limbs of batch rows, 2 or 4
  *   quad_min_sums(v, entries)        each row's mins times the entries, summed and made floats; and quad_min_sums_16
- *   vec_floats                       VEC_COLUMNS floats: floats_load, _store, _set, _multiply, _fma,
- *                                    _convert(ints), _four(p): four floats at p, repeated
+ *   vec_floats                       VEC_COLUMNS floats: floats_load, _store, _set, _multiply, _fma, _convert(ints),
+ *                                    _four(p): four floats at p, repeated
  *   vec_transpose(from, from_stride, to, to_stride)
  *                                    a square of VEC_COLUMNS x VEC_COLUMNS words
  *
@@ -84,7 +85,8 @@
  *   ints_scales_signed(scales, group, k)
  *                                    the same of the scales of a block's 16 groups, which may be negative
  *   vec_set(n), ints_negate(v)       n in each byte; the int32 subtracted from 0
- *   ints_multiply(a, b), ints_subtract   int32 by int32; b from a
+ *   ints_multiply(a, b)              int32 by int32
+ *   ints_subtract(a, b)              b from a
  *   ints_add_scaled(sum, q, eight, group, k)
  *                                    adds 256 times the products of quants and scales, in any order, as vec_scaled has them
  *   ints_store_halves(p, a, b, c, d) half of each vector's sum

@@ -148,6 +148,8 @@ typedef struct q8k_backend_product {
      */
     float *output;
     size_t output_stride;
+    /** What the CPU can do, Q8K_CPU_BIT()s: more than the kernels need, perhaps, which may tell how best to do it. */
+    uint64_t cpu_features;
 } q8k_backend_product;
 
 /** The kernels of one weight format. */
