@@ -102,7 +102,8 @@ ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const 
                                 unsigned panels, const uint8_t *x, struct ahead ahead, float *sums, size_t stride) {
     const size_t bytes = panel_block_bytes(form);
     const unsigned pairs = form.limbs == 1 ? panels / 2 : 0;
-    for (unsigned i = 0; i < panels; i += i < 2 * pairs ? 2 : 1)
+    for (unsigned i = 0; i < panels; i += i < 2 * pairs ? 2 : 1) {
+        ahead.panel = (uintptr_t)x + (i + (i < 2 * pairs ? 2 : 1)) * bytes;
         for (unsigned r = 0; r < rows; r += VEC_TILE_ROWS) {
             if (form.limbs == 2) {
                 panel_block(f, form, TILE_LIMBS, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
@@ -115,6 +116,7 @@ ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const 
                 panel_block(f, form, TILE_ONE, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             }
         }
+    }
 }
 
 /* Not inlined, and so there is one for all formats. */

@@ -91,14 +91,13 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
         decode_products(f, blocks[i], &h, i, w->products[r + i]);
 }
 
-/* How far ahead, in bytes, activations are fetched into the second-level cache: a panel of two limbs, or two of one. */
-enum { TILE_AHEAD = 2 * sizeof(int16_t) * ROW * VEC_COLUMNS };
-
-/* What is decoded next, `rows` blocks: a tile fetches a line of it into the second level of caches in each step of its loop.
- * All at once would be more than a CPU can wait for, and hold up what comes next. The line is a number and no pointer, as
- * it may be behind the last block; the stride from the end of a block to the next one's beginning may be less than 0. */
+/* What comes next: `rows` blocks that are decoded then, and the panel behind the one or two at hand. A tile fetches a line of
+ * each into the second level of caches in each step of its loop. All at once would be more than a CPU can wait for, and
+ * hold up what comes next; more in a step would be in the way of loads, of which some CPUs have 1 of 64 bytes in a cycle. So
+ * the two tiles of DECODED_ROWS fetch a panel's two halves. Lines are numbers and no pointers, as they may be behind the last
+ * block; the stride from the end of a block to the next one's beginning may be less than 0. */
 struct ahead {
-    uintptr_t line, stride;
+    uintptr_t line, stride, panel;
     unsigned block_lines, lines, rows;
 };
 
@@ -107,7 +106,7 @@ ALWAYS_INLINE struct ahead ahead_of(const struct format *f, const uint8_t *block
                                     unsigned rows) {
     /* A block that does not begin with a line has its end in one more. */
     const unsigned lines = (unsigned)(f->block_bytes + 63) / 64 + 1;
-    return (struct ahead){(uintptr_t)block + next, stride - 64 * (uintptr_t)lines, lines, lines, rows};
+    return (struct ahead){(uintptr_t)block + next, stride - 64 * (uintptr_t)lines, 0, lines, lines, rows};
 }
 
 ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
@@ -192,9 +191,8 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
             vec_ints a = tile_load(x0 + p * 2 * VEC_COLUMNS, shared);
             vec_ints b = streams == 2 ? tile_load(x1 + p * 2 * VEC_COLUMNS, shared) : a, pair;
             if (words == 1) {
-                __builtin_prefetch((const uint8_t *)(x0 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
-                if (streams == 2)
-                    __builtin_prefetch((const uint8_t *)(x1 + p * 2 * VEC_COLUMNS) + TILE_AHEAD, 0, 2);
+                __builtin_prefetch((const void *)next.panel, 0, 2);
+                next.panel += 64;
                 ahead_step(&next);
             }
             VEC_EACH_TILE_ROW(TILE_STEP)
@@ -254,12 +252,12 @@ ALWAYS_INLINE tile_add_function *tile_add_of(enum tile tile, unsigned pieces) {
 #define TILE_FUNCTION(name, tile, words)                                                                               \
     static __attribute__((noinline)) void name##_##words(const int16_t *w, const int16_t *x0, const int16_t *x1,       \
                                                          unsigned steps, struct exact *out) {                          \
-        struct ahead none = {0, 0, 0, 0, 0};                                                                           \
+        struct ahead none = {0, 0, 0, 0, 0, 0};                                                                        \
         tile_sums(tile, words, 1, w, x0, x1, steps, &none, NULL, out);                                                 \
     }                                                                                                                  \
     static __attribute__((noinline)) void name##_pieces_##words(                                                       \
         const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, struct exact *out) {                   \
-        struct ahead none = {0, 0, 0, 0, 0};                                                                           \
+        struct ahead none = {0, 0, 0, 0, 0, 0};                                                                        \
         tile_sums(tile, words, VEC_PIECES, w, x0, x1, (steps + VEC_PIECES - 1) / VEC_PIECES, &none, NULL, out);        \
     }
 #define TILE_FUNCTIONS(words)                                                                                          \
