@@ -30,6 +30,7 @@ static const feature x86_features[] = {
     {"sse4.1", Q8K_CPU_SSE4_1, Q8K_CPUID_1_ECX, 19, 0},
     {"movbe", Q8K_CPU_MOVBE, Q8K_CPUID_1_ECX, 22, 0},
     {"lzcnt", Q8K_CPU_LZCNT, Q8K_CPUID_EXTENDED_ECX, 5, 0},
+    {"sse4a", Q8K_CPU_SSE4A, Q8K_CPUID_EXTENDED_ECX, 6, 0},
     {"bmi1", Q8K_CPU_BMI1, Q8K_CPUID_7_EBX, 3, 0},
     {"bmi2", Q8K_CPU_BMI2, Q8K_CPUID_7_EBX, 8, 0},
     {"avx", Q8K_CPU_AVX, Q8K_CPUID_1_ECX, 28, XCR0_AVX},

@@ -100,7 +100,7 @@ scalar q4_k byte 48x512 batch 2 threads 1 cold" ]
     for backend in $("$Q8K" info | awk '/^[a-z0-9]+ +(selected|available)/ { print $1 }'); do
         "$Q8K" bench --quick --repeat 1 --threads 1 --shape 48x512 --format q8_k --batch 1 --backend "$backend" --json \
             >report.json 2>messages || { cat messages; return 1; }
-        for limit in f32_gflops i16_gops i8_gops; do
+        for limit in read_cached_gbps f32_gflops i16_gops i8_gops; do
             # More than a million a second, also where it is emulated, and no more than a machine to come may have.
             awk -v key="\"$limit\":" '$1 == key { getline; sub(",", "", $2); found = $2 > 0.001 && $2 < 100000 }
                 END { exit !found }' report.json || { echo "$backend, $limit:"; grep -A 2 "$limit" report.json; return 1; }

@@ -25,9 +25,11 @@
     (HASWELL | FEATURE(AVX512F) | FEATURE(AVX512BW) | FEATURE(AVX512CD) | FEATURE(AVX512DQ) | FEATURE(AVX512VL))
 #define CASCADE_LAKE (SKYLAKE_X | FEATURE(AVX512_VNNI))
 #define ICE_LAKE (CASCADE_LAKE | FEATURE(AVX512_VBMI))
-#define ZEN_4 (ICE_LAKE | FEATURE(AVX512_BF16))
-#define ZEN_5 (ZEN_4 | FEATURE(AVX_VNNI))
 #define AMX (FEATURE(AMX_TILE) | FEATURE(AMX_INT8))
+#define SAPPHIRE_RAPIDS (ICE_LAKE | FEATURE(AVX512_BF16) | FEATURE(AVX_VNNI) | AMX)
+#define ZEN_2 (HASWELL | FEATURE(SSE4A))
+#define ZEN_4 (ICE_LAKE | FEATURE(AVX512_BF16) | FEATURE(SSE4A))
+#define ZEN_5 (ZEN_4 | FEATURE(AVX_VNNI))
 
 /* What uses the upper halves of 256-bit registers; what uses 512-bit or mask registers. */
 #define YMM (FEATURE(AVX) | FEATURE(F16C) | FEATURE(FMA) | FEATURE(AVX2))
@@ -55,7 +57,7 @@ static const cpu_sample samples[] = {
     {"Haswell", /* Core i7-4770 */
      X86(0x7, 0x7ffafbff, 0x000027ab, 0, 0, 0, 0, 0x00000021), HASWELL, 0, "avx2"},
     {"Zen 2", /* Ryzen 7 3700X */
-     X86(0x207, 0x7ed8320b, 0x219c91a9, 0x00400004, 0, 0, 0, 0x75c237ff), HASWELL, 0, "avx2"},
+     X86(0x207, 0x7ed8320b, 0x219c91a9, 0x00400004, 0, 0, 0, 0x75c237ff), ZEN_2, 0, "avx2"},
     {"Skylake-X", /* Core i9-7900X */
      X86(0xff, 0x7ffefbbf, 0xd39ffffb, 0, 0, 0, 0, 0x00000121), SKYLAKE_X, 0, "avx2"},
     {"Cascade Lake", /* Core i9-10980XE */
@@ -69,7 +71,7 @@ static const cpu_sample samples[] = {
      X86(0x207, 0x7ffafbff, 0x239ca7eb, 0x994027ac, 0xfc18c430, 0x44c009d7, 0x00040430, 0x00000121), ARROW_LAKE,
      0, "avxvnni"},
     {"Sapphire Rapids",
-     X86(0x602e7, 0xfffa3203, 0xf1bf0fb9, 0x01415f4e, 0xa7c14010, 0x00001c30, 0, 0x00000121), ZEN_5 | AMX, 0,
+     X86(0x602e7, 0xfffa3203, 0xf1bf0fb9, 0x01415f4e, 0xa7c14010, 0x00001c30, 0, 0x00000121), SAPPHIRE_RAPIDS, 0,
      "avx512"},
     {"Zen 4", /* Ryzen 9 7900X */
      X86(0x2e7, 0x7ef8320b, 0xf1bf97a9, 0x00405fce, 0x10000010, 0x00000020, 0, 0x75c237ff), ZEN_4, 0, "avx512"},
@@ -86,10 +88,10 @@ static const cpu_sample samples[] = {
     {"Ice Lake, Hi16_ZMM not enabled",
      X86(0x67, 0x7ffafbbf, 0xf2bf27ef, 0x40405f4e, 0xbc000410, 0, 0, 0x00000121), ICE_LAKE, ZMM, "avx2"},
     {"Zen 5, AVX-512 not enabled",
-     X86(0x7, 0x7ed8320b, 0xf1bf97ab, 0x19405fce, 0x10000110, 0x00000030, 0, 0x75c237ff), ZEN_5, ZEN_4 & ~HASWELL,
+     X86(0x7, 0x7ed8320b, 0xf1bf97ab, 0x19405fce, 0x10000110, 0x00000030, 0, 0x75c237ff), ZEN_5, ZEN_4 & ~ZEN_2,
      "avxvnni"},
     {"Sapphire Rapids, AMX not enabled",
-     X86(0x2e7, 0xfffa3203, 0xf1bf0fb9, 0x01415f4e, 0xa7c14010, 0x00001c30, 0, 0x00000121), ZEN_5 | AMX, AMX,
+     X86(0x2e7, 0xfffa3203, 0xf1bf0fb9, 0x01415f4e, 0xa7c14010, 0x00001c30, 0, 0x00000121), SAPPHIRE_RAPIDS, AMX,
      "avx512"},
     {"Haswell, AVX not enabled",
      X86(0x3, 0x7ffafbff, 0x000027ab, 0, 0, 0, 0, 0x00000021), HASWELL, YMM, "scalar"},
@@ -125,6 +127,7 @@ static const struct masked {
     {"Haswell", Q8K_CPUID_7_EBX, 5, FEATURE(AVX2), "AVX2", "scalar"},
     {"Haswell", Q8K_CPUID_7_EBX, 8, FEATURE(BMI2), "BMI2", "scalar"},
     {"Haswell", Q8K_CPUID_EXTENDED_ECX, 5, FEATURE(LZCNT), "LZCNT", "scalar"},
+    {"Zen 5", Q8K_CPUID_EXTENDED_ECX, 6, FEATURE(SSE4A), "SSE4A", "avx512"},
     {"Zen 5", Q8K_CPUID_1_ECX, 12, FEATURE(FMA), "FMA", "scalar"},
     {"Zen 5", Q8K_CPUID_7_EBX, 16, FEATURE(AVX512F), "AVX512F", "avxvnni"},
     {"Zen 4", Q8K_CPUID_7_EBX, 17, FEATURE(AVX512DQ), "AVX512DQ", "avx2"},

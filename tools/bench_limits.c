@@ -10,6 +10,9 @@
 /* Few enough that an emulator gets through them, too many for starting threads to matter. */
 enum { TIMES = 65536 };
 
+/* Of each thread, in any CPU's first level of caches, and how often it is read. */
+enum { CACHED = 16384, CACHED_TIMES = 4096 };
+
 static const struct {
     const char *backend;
     const bench_loops *loops;
@@ -69,6 +72,12 @@ static void read_streams(void *own, size_t thread, size_t threads) {
     l->loops->read_streams(l->bytes + thread * l->count, l->count);
 }
 
+static void read_cached(void *own, size_t thread, size_t threads) {
+    for (size_t i = 0; i < CACHED_TIMES; i++) {
+        read_one(own, thread, threads);
+    }
+}
+
 static bool call_compute(bench_task *task, size_t turn) {
     (void)turn;
     bench_on_threads(task->threads, compute, NULL, task->own);
@@ -84,6 +93,12 @@ static bool call_read(bench_task *task, size_t turn) {
 static bool call_read_streams(bench_task *task, size_t turn) {
     (void)turn;
     bench_on_threads(task->threads, read_streams, NULL, task->own);
+    return true;
+}
+
+static bool call_read_cached(bench_task *task, size_t turn) {
+    (void)turn;
+    bench_on_threads(task->threads, read_cached, NULL, task->own);
     return true;
 }
 
@@ -112,6 +127,13 @@ static bool add_reading(bench_tasks *tasks, const bench_data *data, const bench_
     }
     task.name = "read_streams_gbps";
     task.call = call_read_streams;
+    if (!add(tasks, task, values)) {
+        return false;
+    }
+    values.count = count < CACHED ? count : CACHED;
+    task.name = "read_cached_gbps";
+    task.call = call_read_cached;
+    task.amount = (double)values.count * (double)threads * CACHED_TIMES;
     return add(tasks, task, values);
 }
 

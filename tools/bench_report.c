@@ -9,9 +9,10 @@
 
 #include "bench_report.h"
 
-enum { LIMITS = 5, DIGITS = 6 };
+enum { LIMITS = 6, DIGITS = 6 };
 
-static const char *const limits[LIMITS] = {"read_gbps", "read_streams_gbps", "f32_gflops", "i16_gops", "i8_gops"};
+static const char *const limits[LIMITS] = {"read_gbps",  "read_streams_gbps", "read_cached_gbps",
+                                           "f32_gflops", "i16_gops",          "i8_gops"};
 
 static const bench_task *find_limit(const bench_tasks *tasks, const char *name, size_t threads) {
     for (size_t i = 0; i < tasks->count; i++) {

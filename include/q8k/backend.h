@@ -101,6 +101,8 @@ enum {
     Q8K_CPU_LZCNT = 19,
     Q8K_CPU_MOVBE = 20,
     Q8K_CPU_AVX512CD = 21,
+    /** AMD's CPUs have it, Intel's have not. */
+    Q8K_CPU_SSE4A = 22,
     Q8K_CPU_NEON = 32,
     Q8K_CPU_FP16 = 33,
     Q8K_CPU_DOTPROD = 34,
