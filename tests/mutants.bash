@@ -128,6 +128,10 @@ mutant 'prepared blocks all in one place' scalar q4_k kernels/prepare.h 's/row +
 mutant 'activations of the first block alone' scalar q4_k kernels/prepare.h 's/in->input_stride + i \* BLOCK/in->input_stride/'
 mutant 'batch rows of the first part prepared alone' scalar q4_k kernels/prepare.h 's/size_t b = in->batch_first,/size_t b = 0,/'
 
+mutant 'split panel: halves overlap' panel q4_k kernels/prepare.h 's|+ c + 2 + k / 2|+ c + 1 + k / 2|'
+mutant 'split panel: pairs in the order of others' panel q4_k kernels/prepare.h 's|first\[c + k\] = x\[k % 2|first[c + k] = x[(1 - k % 2)|'
+mutant 'split panel taken for half of two' panel q4_k kernels/panel.h 's|(panels - split) / 2|panels / 2|'
+mutant 'split panel read like the others' panel q4_k kernels/panel.h 's|tile == TILE_SPLIT ? half|tile == TILE_ONE ? half|'
 mutant 'panel: integers as wide as int16' bytes q6_k kernels/prepare.h 's/(form.bytes ? 1 : sizeof(int16_t))/sizeof(int16_t)/'
 mutant 'panel: lo stored over entries of hi' panel q4_k kernels/prepare.h 's|sizeof(int16_t) \* MIN_ENTRIES_16 \* VEC_COLUMNS;|sizeof(int16_t) * MIN_ENTRIES_16 * VEC_COLUMNS / 8;|'
 mutant 'panel: next one stored over the totals' panel q8_k kernels/prepare.h 's/form.limbs + 2 \* sizeof(float) \* VEC_COLUMNS/form.limbs + sizeof(float) * VEC_COLUMNS/'

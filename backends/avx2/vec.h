@@ -239,6 +239,10 @@ ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
 #define AVX2_SHUFFLE(a, b, order)                                                                                      \
     _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), order))
 
+ALWAYS_INLINE vec_ints ints_add_neighbours(vec_ints a, vec_ints b) {
+    return _mm256_hadd_epi32(a, b);
+}
+
 ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t *c, const int32_t *d, unsigned words,
                                vec_ints *out) {
     __m256i va = _mm256_load_si256((const __m256i *)(const void *)a);

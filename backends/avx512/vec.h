@@ -462,8 +462,7 @@ ALWAYS_INLINE vec_ints ints_words(const int16_t *p, unsigned words) {
 #define AVX512_SHUFFLE(a, b, order)                                                                                    \
     _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), order))
 
-/* Two words: of a and b by themselves, [a0 + a1, a2 + a3, b0 + b1, b2 + b3] in each lane of 128 bits. */
-ALWAYS_INLINE __m512i avx512_add_neighbours(__m512i a, __m512i b) {
+ALWAYS_INLINE vec_ints ints_add_neighbours(vec_ints a, vec_ints b) {
     return _mm512_add_epi32(AVX512_SHUFFLE(a, b, 0x88), AVX512_SHUFFLE(a, b, 0xdd));
 }
 
@@ -472,7 +471,7 @@ ALWAYS_INLINE void ints_narrow(const int32_t *a, const int32_t *b, const int32_t
     __m512i va = _mm512_load_si512(a), vb = _mm512_load_si512(b);
     __m512i vc = _mm512_load_si512(c), vd = _mm512_load_si512(d);
     if (words == 2) {
-        __m512i ab = avx512_add_neighbours(va, vb), cd = avx512_add_neighbours(vc, vd);
+        __m512i ab = ints_add_neighbours(va, vb), cd = ints_add_neighbours(vc, vd);
         out[0] = AVX512_SHUFFLE(ab, cd, 0x88);
         out[1] = AVX512_SHUFFLE(ab, cd, 0xdd);
         return;

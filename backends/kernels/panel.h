@@ -68,10 +68,10 @@ ALWAYS_INLINE void tile_span(const struct format *f, struct form form, enum tile
         tile_products(tile, 0, from, x0, x1, f->span / 2, ahead, to);
 }
 
-/* For mins of 1: adds factor[r] * step times the totals, which stand behind a panel's steps, to `rows` rows. */
-ALWAYS_INLINE void add_totals(unsigned rows, const float *factor, const float *steps, float *sums) {
+/* For mins of 1: adds factor[r] * step times the totals, which stand behind a panel's steps, to a tile's rows. */
+ALWAYS_INLINE void add_totals(const float *factor, const float *steps, float *sums) {
     const vec_floats step = floats_load(steps), total = floats_load(steps + VEC_COLUMNS);
-    for (unsigned r = 0; r < rows; r++)
+    for (unsigned r = 0; r < VEC_TILE_ROWS; r++)
         floats_add_term(total, factor + r, step, sums + r * VEC_COLUMNS);
 }
 
@@ -79,8 +79,9 @@ ALWAYS_INLINE void add_totals(unsigned rows, const float *factor, const float *s
  * sums[panel * stride]. */
 ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
                                unsigned r, const uint8_t *x, struct ahead *ahead, float *sums, size_t stride) {
-    const unsigned panels = tile == TILE_PANELS ? 2 : 1, rows = tile == TILE_TALL ? 2 * VEC_TILE_ROWS : VEC_TILE_ROWS;
-    const uint8_t *x1 = x + (form.limbs == 2 ? panel_limb_bytes(form) : panel_block_bytes(form));
+    const unsigned panels = tile == TILE_PANELS ? 2 : 1;
+    const size_t half = sizeof(int32_t) * VEC_COLUMNS, limb = panel_limb_bytes(form), panel = panel_block_bytes(form);
+    const uint8_t *x1 = x + (tile == TILE_SPLIT ? half : form.limbs == 2 ? limb : panel);
     const float *step = (const float *)(const void *)(x + panel_limb_bytes(form) * form.limbs);
     const size_t entries = panel_integers_bytes(form), next = panel_block_bytes(form) / sizeof(float);
     struct addition to = {.step = {step, step + next}};
@@ -94,14 +95,15 @@ ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum ti
     if (format_entries(f) != 0)
         tile_products(tile, 0, w->products[r] + BLOCK, x + entries, x1 + entries, format_entries(f) / 2, ahead, &to);
     for (unsigned i = 0; i < panels && f->min == MIN_BLOCK; i++)
-        add_totals(rows, to.factor, to.step[i], to.sums[i]);
+        add_totals(to.factor, to.step[i], to.sums[i]);
 }
 
-/* All tiles of `rows` decoded rows and the `panels` panels at x. */
+/* All tiles of `rows` decoded rows and the `panels` panels at x, of which the last one may be split. */
 ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const struct decoded *w, unsigned rows,
-                                unsigned panels, const uint8_t *x, struct ahead ahead, float *sums, size_t stride) {
+                                unsigned panels, unsigned split, const uint8_t *x, struct ahead ahead, float *sums,
+                                size_t stride) {
     const size_t bytes = panel_block_bytes(form);
-    const unsigned pairs = form.limbs == 1 ? panels / 2 : 0;
+    const unsigned pairs = form.limbs == 1 ? (panels - split) / 2 : 0;
     for (unsigned i = 0; i < panels; i += i < 2 * pairs ? 2 : 1) {
         ahead.panel = (uintptr_t)x + (i + (i < 2 * pairs ? 2 : 1)) * bytes;
         for (unsigned r = 0; r < rows; r += VEC_TILE_ROWS) {
@@ -109,9 +111,8 @@ ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const 
                 panel_block(f, form, TILE_LIMBS, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             } else if (i < 2 * pairs) {
                 panel_block(f, form, TILE_PANELS, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
-            } else if (r + 2 * VEC_TILE_ROWS <= rows && !form.bytes) {
-                panel_block(f, form, TILE_TALL, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
-                r += VEC_TILE_ROWS;
+            } else if (split && i + 1 == panels) {
+                panel_block(f, form, TILE_SPLIT, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             } else {
                 panel_block(f, form, TILE_ONE, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             }
@@ -122,9 +123,9 @@ ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const 
 /* Not inlined, and so there is one for all formats. */
 #define PANEL_TILES(name, ...)                                                                                         \
     static __attribute__((noinline)) void name(const struct format *f, const struct decoded *w, unsigned rows,         \
-                                               unsigned panels, const uint8_t *x, const struct ahead *ahead,           \
-                                               float *sums, size_t stride) {                                           \
-        panels_tiles(f, (struct form)__VA_ARGS__, w, rows, panels, x, *ahead, sums, stride);                           \
+                                               unsigned panels, unsigned split, const uint8_t *x,                      \
+                                               const struct ahead *ahead, float *sums, size_t stride) {                \
+        panels_tiles(f, (struct form)__VA_ARGS__, w, rows, panels, split, x, *ahead, sums, stride);                    \
     }
 PANEL_TILES(panel_tiles_two_limbs, {2, 0, 0})
 PANEL_TILES(panel_tiles_one_limb, {1, 0, 0})
@@ -134,15 +135,15 @@ PANEL_TILES(panel_tiles_bytes, {1, 0, 1})
 #undef PANEL_TILES
 
 ALWAYS_INLINE void panel_tiles(const struct format *f, struct form form, const struct decoded *w, unsigned rows,
-                               unsigned panels, const uint8_t *x, const struct ahead *ahead, float *sums,
-                               size_t stride) {
+                               unsigned panels, unsigned split, const uint8_t *x, const struct ahead *ahead,
+                               float *sums, size_t stride) {
 #ifdef VEC_BYTES
     if (form.bytes) {
-        panel_tiles_bytes(f, w, rows, panels, x, ahead, sums, stride);
+        panel_tiles_bytes(f, w, rows, panels, split, x, ahead, sums, stride);
         return;
     }
 #endif
-    (form.limbs == 2 ? panel_tiles_two_limbs : panel_tiles_one_limb)(f, w, rows, panels, x, ahead, sums, stride);
+    (form.limbs == 2 ? panel_tiles_two_limbs : panel_tiles_one_limb)(f, w, rows, panels, split, x, ahead, sums, stride);
 }
 
 #endif

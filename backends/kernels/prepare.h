@@ -301,6 +301,14 @@ ALWAYS_INLINE size_t panel_count(struct form form, size_t batch) {
     return panel_columns(form, batch) / VEC_COLUMNS;
 }
 
+/* The last of an odd number of panels of one limb has no other one to share a weight that is loaded with. In the place of a
+ * vector of pairs of all batch rows, and one of the next pairs, it has one of both pairs of half of the rows, and one of the
+ * others: two streams. In each four lanes are two batch rows; the others are in the same four of the other half. */
+ALWAYS_INLINE unsigned panel_is_split(struct form form, size_t batch, size_t panel) {
+    const size_t count = panel_count(form, batch);
+    return form.limbs == 1 && !form.bytes && count % 2 == 1 && panel == count - 1;
+}
+
 /* Batch rows in narrow panels: each bit of it is the width of one, the widest first. */
 ALWAYS_INLINE unsigned narrow_columns(struct form form, size_t batch) {
     return (unsigned)(panel_columns(form, batch) % VEC_COLUMNS);
@@ -349,6 +357,19 @@ static inline void prepare_rows(const q8k_backend_input *in, size_t batch, unsig
     }
 }
 
+static inline void split_panel(int32_t *x, unsigned vectors) {
+    for (unsigned i = 0; i < vectors; i += 2, x += 2 * VEC_COLUMNS) {
+        int32_t first[VEC_COLUMNS], second[VEC_COLUMNS];
+        for (unsigned c = 0; c < VEC_COLUMNS; c += 4)
+            for (unsigned k = 0; k < 4; k++) {
+                first[c + k] = x[k % 2 * VEC_COLUMNS + c + k / 2];
+                second[c + k] = x[k % 2 * VEC_COLUMNS + c + 2 + k / 2];
+            }
+        memcpy(x, first, sizeof first);
+        memcpy(x + VEC_COLUMNS, second, sizeof second);
+    }
+}
+
 static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch, size_t block, uint8_t *to) {
     _Alignas(64) uint8_t rows[VEC_COLUMNS][PREPARED_BLOCK_MAX];
     struct form form = form_of(in->precision);
@@ -365,9 +386,12 @@ static inline void prepare_panel_block(const q8k_backend_input *in, size_t batch
         pack_words(integers, (float *)(void *)to, (unsigned)(panel_integers_bytes(form) / (4 * VEC_COLUMNS)));
         pack_words(entries, (float *)(void *)(to + panel_integers_bytes(form)), MIN_ENTRIES_16 / 2);
     }
+    to -= panel_limb_bytes(form);
     if (form.bytes)
         for (unsigned i = 0; i < BLOCK * VEC_COLUMNS; i++)
-            (to - panel_limb_bytes(form))[i] ^= 0x80;
+            to[i] ^= 0x80;
+    if (panel_is_split(form, in->batch, batch / VEC_COLUMNS))
+        split_panel((int32_t *)(void *)to, (unsigned)(panel_limb_bytes(form) / (sizeof(int32_t) * VEC_COLUMNS)));
 }
 
 /* `columns` is a constant, so that pieces are words and vectors. */

@@ -121,9 +121,9 @@ ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
     }
 }
 
-/* What a register tile is of: VEC_TILE_ROWS rows and two streams, a panel's two limbs or two panels; as many and one
- * stream; or, so that one stream fills the registers too, twice as many rows and one. */
-enum tile { TILE_LIMBS, TILE_PANELS, TILE_ONE, TILE_TALL };
+/* What a register tile is of: VEC_TILE_ROWS rows and two streams, a panel's two limbs, two panels, or a split panel's two
+ * halves; as many and one stream; or, of narrow panels, so that one stream fills the registers too, twice as many rows. */
+enum tile { TILE_LIMBS, TILE_PANELS, TILE_SPLIT, TILE_ONE, TILE_TALL };
 
 /* Exact sums of a register tile, for narrow panels: of the second limb, or of the second half of the rows of a tall tile,
  * in sums[1]. */
@@ -150,8 +150,8 @@ ALWAYS_INLINE vec_ints tile_load(const int16_t *x, unsigned shared) {
 
 /* Of products, in `runs` runs of `steps` steps of `words` pairs of k, with as many steps between the runs as they have; or
  * none, where a step is so long that a piece shares it with others, which are left out.
- * Panels have one pair in a step and VEC_COLUMNS batch rows side by side, and their sums are added where `to` says. Narrow
- * panels have several pairs of fewer batch rows, and are so short that fetching ahead is left to others; their sums go to
+ * Panels have one pair in a step and VEC_COLUMNS batch rows side by side; split ones have two pairs of half of them and then of
+ * the others; and their sums are added where `to` says. Narrow panels have several pairs of fewer batch rows, and are so short that fetching ahead is left to others; their sums go to
  * `out`. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the loop,
  * and are settled behind it, since gcc would merge what follows into it and spill them. */
 ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, const int16_t *w, const int16_t *x0,
@@ -174,23 +174,21 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
     if (tile != TILE_ONE)                                                                                              \
         ints_store(out->sums[1][r], b##r);
 #define TILE_ADD(r)                                                                                                    \
-    first = floats_convert(a##r);                                                                                      \
+    first = floats_convert(tile == TILE_SPLIT ? ints_add_neighbours(a##r, b##r) : a##r);                               \
     if (tile == TILE_LIMBS)                                                                                            \
         first = floats_fma(first, floats_set(4096.0f), floats_convert(b##r));                                          \
     floats_add_term(first, factor + r, step, sums + r * VEC_COLUMNS);                                                  \
     if (tile == TILE_PANELS)                                                                                           \
-        floats_add_term(floats_convert(b##r), factor + r, other_step, other_sums + r * VEC_COLUMNS);                   \
-    if (tile == TILE_TALL)                                                                                             \
-        floats_add_term(floats_convert(b##r), factor + VEC_TILE_ROWS + r, step,                                        \
-                        sums + (VEC_TILE_ROWS + r) * VEC_COLUMNS);
-    const unsigned shared = words * runs > VEC_COLUMNS, streams = tile == TILE_LIMBS || tile == TILE_PANELS ? 2 : 1;
+        floats_add_term(floats_convert(b##r), factor + r, other_step, other_sums + r * VEC_COLUMNS);
+    const unsigned shared = words * runs > VEC_COLUMNS, streams = tile == TILE_ONE || tile == TILE_TALL ? 1 : 2;
+    const unsigned adding = words == 1 || tile == TILE_SPLIT, step_shorts = (tile == TILE_SPLIT ? 4 : 2) * VEC_COLUMNS;
     struct ahead next = *ahead;
     VEC_EACH_TILE_ROW(TILE_ZERO)
     for (unsigned run = 0; run < runs; run++) {
         for (unsigned p = 0; p < steps; p++) {
-            vec_ints a = tile_load(x0 + p * 2 * VEC_COLUMNS, shared);
-            vec_ints b = streams == 2 ? tile_load(x1 + p * 2 * VEC_COLUMNS, shared) : a, pair;
-            if (words == 1) {
+            vec_ints a = tile_load(x0 + p * step_shorts, shared);
+            vec_ints b = streams == 2 ? tile_load(x1 + p * step_shorts, shared) : a, pair;
+            if (adding) {
                 __builtin_prefetch((const void *)next.panel, 0, 2);
                 next.panel += 64;
                 ahead_step(&next);
@@ -198,12 +196,12 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
             VEC_EACH_TILE_ROW(TILE_STEP)
         }
         w += (shared ? 2u : 4u) * words * steps;
-        x0 += (shared ? 2u : 4u) * VEC_COLUMNS * steps;
-        x1 += (shared ? 2u : 4u) * VEC_COLUMNS * steps;
+        x0 += (shared ? 1u : 2u) * step_shorts * steps;
+        x1 += (shared ? 1u : 2u) * step_shorts * steps;
     }
     *ahead = next;
     VEC_EACH_TILE_ROW(TILE_SETTLE)
-    if (words == 1) {
+    if (adding) {
         const vec_floats step = floats_load(to->step[0]);
         const vec_floats other_step = tile == TILE_PANELS ? floats_load(to->step[1]) : step;
         const float *factor = to->factor;
@@ -226,26 +224,26 @@ typedef void tile_add_function(const int16_t *w, const int16_t *x0, const int16_
                                struct ahead *ahead, const struct addition *to);
 typedef void tile_function(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, struct exact *out);
 
-#define TILE_ADD_FUNCTION(name, tile)                                                                                  \
+#define TILE_ADD_FUNCTION(name, tile, words)                                                                           \
     static __attribute__((noinline)) void name(const int16_t *w, const int16_t *x0, const int16_t *x1, unsigned steps, \
                                                struct ahead *ahead, const struct addition *to) {                       \
-        tile_sums(tile, 1, 1, w, x0, x1, steps, ahead, to, NULL);                                                      \
+        tile_sums(tile, words, 1, w, x0, x1, steps / words, ahead, to, NULL);                                          \
     }                                                                                                                  \
     static                                                                                                             \
         __attribute__((noinline)) void name##_pieces(const int16_t *w, const int16_t *x0, const int16_t *x1,           \
                                                      unsigned steps, struct ahead *ahead, const struct addition *to) { \
-        tile_sums(tile, 1, VEC_PIECES, w, x0, x1, steps / VEC_PIECES, ahead, to, NULL);                                \
+        tile_sums(tile, words, VEC_PIECES, w, x0, x1, steps / words / VEC_PIECES, ahead, to, NULL);                    \
     }
-TILE_ADD_FUNCTION(tile_limbs, TILE_LIMBS)
-TILE_ADD_FUNCTION(tile_panels, TILE_PANELS)
-TILE_ADD_FUNCTION(tile_one, TILE_ONE)
-TILE_ADD_FUNCTION(tile_tall, TILE_TALL)
+TILE_ADD_FUNCTION(tile_limbs, TILE_LIMBS, 1)
+TILE_ADD_FUNCTION(tile_panels, TILE_PANELS, 1)
+TILE_ADD_FUNCTION(tile_split, TILE_SPLIT, 2)
+TILE_ADD_FUNCTION(tile_one, TILE_ONE, 1)
 #undef TILE_ADD_FUNCTION
 
 ALWAYS_INLINE tile_add_function *tile_add_of(enum tile tile, unsigned pieces) {
     static tile_add_function *const functions[2][4] = {
-        {tile_limbs, tile_panels, tile_one, tile_tall},
-        {tile_limbs_pieces, tile_panels_pieces, tile_one_pieces, tile_tall_pieces}};
+        {tile_limbs, tile_panels, tile_split, tile_one},
+        {tile_limbs_pieces, tile_panels_pieces, tile_split_pieces, tile_one_pieces}};
     return functions[pieces][tile];
 }
 
@@ -271,10 +269,10 @@ VEC_EACH_WORDS(TILE_FUNCTIONS)
 /* Of narrow panels, which never are two. */
 ALWAYS_INLINE tile_function *tile_of(enum tile tile, unsigned words, unsigned pieces) {
 #define TILE_ROW(words)                                                                                                \
-    {{tile_limbs_##words, NULL, tile_one_##words, tile_tall_##words},                                                  \
-     {tile_limbs_pieces_##words, NULL, tile_one_pieces_##words, tile_tall_pieces_##words}},
+    {{tile_limbs_##words, NULL, NULL, tile_one_##words, tile_tall_##words},                                            \
+     {tile_limbs_pieces_##words, NULL, NULL, tile_one_pieces_##words, tile_tall_pieces_##words}},
 #define TILE_WORDS(words) words,
-    static tile_function *const functions[][2][4] = {VEC_EACH_WORDS(TILE_ROW)};
+    static tile_function *const functions[][2][5] = {VEC_EACH_WORDS(TILE_ROW)};
     static const unsigned widths[] = {VEC_EACH_WORDS(TILE_WORDS)};
 #undef TILE_ROW
 #undef TILE_WORDS

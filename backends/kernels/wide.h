@@ -98,7 +98,8 @@ ALWAYS_INLINE void chunk_block(const struct format *f, struct form form, const q
     chunk_decode(f, form, first, p->weights_stride, rows, padded, e->panels != 0 ? 0 : next, &c->w);
     if (e->panels != 0) {
         const struct ahead ahead = ahead_of(f, first, next, p->weights_stride, rows);
-        panel_tiles(&shape, form, &c->w, padded, e->panels, x, &ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
+        panel_tiles(&shape, form, &c->w, padded, e->panels, panel_is_split(form, p->batch, e->panel + e->panels - 1), x,
+                    &ahead, c->sums[0][r], CHUNK_ROWS * VEC_COLUMNS);
     }
     if (e->narrow != 0)
         narrow_panels(&shape, form, e->narrow, &c->w, r, padded, x + e->panels * panel_block_bytes(form), c->narrow);

@@ -60,6 +60,7 @@
  *                                    ints_settled(v): v, of which the compiler knows no more
  *                                    than that it is in a register
  *   ints_words(p, words)             so many times four bytes, repeated
+ *   ints_add_neighbours(a, b)        a0 + a1, a2 + a3, b0 + b1, b2 + b3 of each four int32 of both
  *   ints_narrow(a, b, c, d, words, out)
  *                                    of four vectors at these addresses, the sums of each `words` neighbouring int32: in
  *                                    each four lanes of out[0] those of a, b, c and d; two words make a second vector,
