@@ -55,10 +55,10 @@ typedef struct sweep {
 } sweep;
 
 #define LIST(...) ((list){sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), {__VA_ARGS__}})
-enum { SWEEPS = 3 };
+enum { SWEEPS = 4 };
 
 /* Batches one by one up to 33, beyond what a panel or a tile of any backend holds; then large ones; then more rows than
- * are decoded at a time. */
+ * are decoded at a time; then few rows, so that parts divide the batch, at every panel of it. */
 static void choose_shapes(const options *o, bool quick, sweep s[SWEEPS]) {
     s[0].rows = LIST(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 47, 48, 49);
     s[0].batch = LIST(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
@@ -72,6 +72,10 @@ static void choose_shapes(const options *o, bool quick, sweep s[SWEEPS]) {
     s[2] = s[1];
     s[2].rows = LIST(97);
     s[2].batch = LIST(1, 7, 8, 17, 33, 48);
+    s[3] = s[1];
+    s[3].rows = LIST(5);
+    s[3].batch = LIST(40, 80);
+    s[3].parts = LIST(2, 3);
     if (quick) {
         s[0].rows = LIST(1, 3, 5, 13);
         s[0].batch = LIST(1, 4, 5, 6, 8, 9, 12, 13, 16, 17, 19, 22, 28, 33);
@@ -88,7 +92,7 @@ static void choose_shapes(const options *o, bool quick, sweep s[SWEEPS]) {
     }
     /* With both given the sweeps would be the same. */
     if (o->rows.count > 0 && o->batch.count > 0)
-        s[1].rows.count = s[2].rows.count = 0;
+        s[1].rows.count = s[2].rows.count = s[3].rows.count = 0;
 }
 
 static size_t largest(const list *a) {

@@ -109,8 +109,8 @@ static long peak_now(void) {
     return kilobytes >= 0 ? kilobytes : peak_kilobytes();
 }
 
-/* Opens `path` in a process of its own, which may take `limit` bytes and a second, or longer where everything is slow. Its exit status: 0 accepted, 1
- * refused, 2 took too much. */
+/* Opens `path` in a process of its own, which may take `limit` bytes and a second, or longer where everything is slow. Its exit status: 0
+ * accepted, 1 refused, 2 took too much or said something else, 3 took too long. */
 static int open_once(size_t limit, const char *fragment) {
     pid_t child = fork();
     if (child == 0) {
@@ -123,9 +123,11 @@ static int open_once(size_t limit, const char *fragment) {
         double seconds = processor_seconds() - begun;
         long grown = peak_now() - before;
         bool told = opened || strstr(error, fragment) != NULL;
-        if (!told || (!SANITIZED && ((measured && (size_t)grown > limit / 1024) || seconds > child_slowdown()))) {
+        bool large = !SANITIZED && measured && (size_t)grown > limit / 1024;
+        bool late = !SANITIZED && seconds > child_slowdown();
+        if (!told || large || late) {
             fprintf(stderr, "%ld KiB (limit %zu), %.2f s: %s\n", grown, limit / 1024, seconds, error);
-            _exit(2);
+            _exit(!told || large ? 2 : 3);
         }
         _exit(opened ? 0 : 1);
     }
@@ -138,7 +140,7 @@ static int open_once(size_t limit, const char *fragment) {
 /* A core whose other half has work to do takes twice as long: once or twice, that is no fault. */
 static int open_bounded(size_t limit, const char *fragment) {
     int status = open_once(limit, fragment);
-    for (int i = 0; i < 2 && status == 2; i++)
+    for (int i = 0; i < 2 && status == 3; i++)
         status = open_once(limit, fragment);
     return status;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The product, lanes along the batch: for batches that fill them. VEC_COLUMNS batch rows are prepared as a panel. A stream
- * is a limb of a panel: FLOAT has two of them, the other precisions take two panels at once. Each block's exact sums are
+ * is a limb of a panel: FLOAT has two of them, the other precisions take two panels at once, or the two halves of the last
+ * one of an odd number. Each block's exact sums are
  * made floats and added to the float sums of the rows and panels.
  */
 #ifndef Q8K_KERNELS_PANEL_H
@@ -68,10 +69,10 @@ ALWAYS_INLINE void tile_span(const struct format *f, struct form form, enum tile
         tile_products(tile, 0, from, x0, x1, f->span / 2, ahead, to);
 }
 
-/* For mins of 1: adds factor[r] * step times the totals, which stand behind a panel's steps, to a tile's rows. */
-ALWAYS_INLINE void add_totals(const float *factor, const float *steps, float *sums) {
+/* For mins of 1: adds factor[r] * step times the totals, which stand behind a panel's steps, to `rows` rows. */
+ALWAYS_INLINE void add_totals(unsigned rows, const float *factor, const float *steps, float *sums) {
     const vec_floats step = floats_load(steps), total = floats_load(steps + VEC_COLUMNS);
-    for (unsigned r = 0; r < VEC_TILE_ROWS; r++)
+    for (unsigned r = 0; r < rows; r++)
         floats_add_term(total, factor + r, step, sums + r * VEC_COLUMNS);
 }
 
@@ -79,7 +80,7 @@ ALWAYS_INLINE void add_totals(const float *factor, const float *steps, float *su
  * sums[panel * stride]. */
 ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum tile tile, const struct decoded *w,
                                unsigned r, const uint8_t *x, struct ahead *ahead, float *sums, size_t stride) {
-    const unsigned panels = tile == TILE_PANELS ? 2 : 1;
+    const unsigned panels = tile == TILE_PANELS ? 2 : 1, rows = tile == TILE_TALL ? 2 * VEC_TILE_ROWS : VEC_TILE_ROWS;
     const size_t half = sizeof(int32_t) * VEC_COLUMNS, limb = panel_limb_bytes(form), panel = panel_block_bytes(form);
     const uint8_t *x1 = x + (tile == TILE_SPLIT ? half : form.limbs == 2 ? limb : panel);
     const float *step = (const float *)(const void *)(x + panel_limb_bytes(form) * form.limbs);
@@ -95,7 +96,7 @@ ALWAYS_INLINE void panel_block(const struct format *f, struct form form, enum ti
     if (format_entries(f) != 0)
         tile_products(tile, 0, w->products[r] + BLOCK, x + entries, x1 + entries, format_entries(f) / 2, ahead, &to);
     for (unsigned i = 0; i < panels && f->min == MIN_BLOCK; i++)
-        add_totals(to.factor, to.step[i], to.sums[i]);
+        add_totals(rows, to.factor, to.step[i], to.sums[i]);
 }
 
 /* All tiles of `rows` decoded rows and the `panels` panels at x, of which the last one may be split. */
@@ -111,8 +112,11 @@ ALWAYS_INLINE void panels_tiles(const struct format *f, struct form form, const 
                 panel_block(f, form, TILE_LIMBS, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             } else if (i < 2 * pairs) {
                 panel_block(f, form, TILE_PANELS, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
-            } else if (split && i + 1 == panels) {
+            } else if (!form.bytes && split && i + 1 == panels) {
                 panel_block(f, form, TILE_SPLIT, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
+            } else if (r + 2 * VEC_TILE_ROWS <= rows && !form.bytes) {
+                panel_block(f, form, TILE_TALL, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
+                r += VEC_TILE_ROWS;
             } else {
                 panel_block(f, form, TILE_ONE, w, r, x + i * bytes, &ahead, sums + i * stride, stride);
             }

@@ -5,7 +5,9 @@
  * side by side; or four quants with four activations.
  *
  * What bounds the loops: the two ports that multiply, which have an instruction in every cycle when nothing stalls; loads
- * take 14 of their 24 slots in a tile of 12 rows and two streams. Of bytes, each group's multiplication by its scale comes
+ * take 14 of their 24 slots in a tile of 12 rows and two streams, and so all of them where a CPU has little more than one of
+ * 64 bytes in a cycle, as Ice Lake. A tile of one stream has more loads than multiplications, which is why panels meet in pairs
+ * or are split. Of bytes, each group's multiplication by its scale comes
  * on top: one in 9, 5 or 3 for groups of 32, 16 or 8. Behind the loop the sums are made floats and added where they are, in
  * registers: stored first, they would be waited for.
  */
@@ -92,10 +94,10 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
 }
 
 /* What comes next: `rows` blocks that are decoded then, and the panel behind the one or two at hand. A tile fetches a line of
- * each into the second level of caches in each step of its loop. All at once would be more than a CPU can wait for, and
- * hold up what comes next; more in a step would be in the way of loads, of which some CPUs have 1 of 64 bytes in a cycle. So
- * the two tiles of DECODED_ROWS fetch a panel's two halves. Lines are numbers and no pointers, as they may be behind the last
- * block; the stride from the end of a block to the next one's beginning may be less than 0. */
+ * each into the second level of caches in each step of its loop (tiles of bytes, of the blocks alone). All at once would be
+ * more than a CPU can wait for, and hold up what comes next; more in a step would be in the way of loads. The panel is
+ * fetched by all tiles of DECODED_ROWS together: in each, a step goes on by its share of what it multiplies. Lines are
+ * numbers and no pointers, as they may be behind the last block; the stride from the end of a block to the next one's beginning may be less than 0. */
 struct ahead {
     uintptr_t line, stride, panel;
     unsigned block_lines, lines, rows;
@@ -122,7 +124,7 @@ ALWAYS_INLINE void ahead_step(struct ahead *ahead) {
 }
 
 /* What a register tile is of: VEC_TILE_ROWS rows and two streams, a panel's two limbs, two panels, or a split panel's two
- * halves; as many and one stream; or, of narrow panels, so that one stream fills the registers too, twice as many rows. */
+ * halves; as many and one stream; or, so that one stream fills the registers too, twice as many rows and one. */
 enum tile { TILE_LIMBS, TILE_PANELS, TILE_SPLIT, TILE_ONE, TILE_TALL };
 
 /* Exact sums of a register tile, for narrow panels: of the second limb, or of the second half of the rows of a tall tile,
@@ -150,9 +152,9 @@ ALWAYS_INLINE vec_ints tile_load(const int16_t *x, unsigned shared) {
 
 /* Of products, in `runs` runs of `steps` steps of `words` pairs of k, with as many steps between the runs as they have; or
  * none, where a step is so long that a piece shares it with others, which are left out.
- * Panels have one pair in a step and VEC_COLUMNS batch rows side by side; split ones have two pairs of half of them and then of
- * the others; and their sums are added where `to` says. Narrow panels have several pairs of fewer batch rows, and are so short that fetching ahead is left to others; their sums go to
- * `out`. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the loop,
+ * Panels have one pair in a step and VEC_COLUMNS batch rows side by side; split ones have two pairs of half of them and
+ * then of the others; and their sums are added where `to` says. Narrow panels have several pairs of fewer batch rows, and
+ * are so short that fetching ahead is left to others; their sums go to `out`. The sums are variables and not an array, since gcc 12 would store an array's elements in every step of the loop,
  * and are settled behind it, since gcc would merge what follows into it and spill them. */
 ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, const int16_t *w, const int16_t *x0,
                              const int16_t *x1, unsigned steps, struct ahead *ahead, const struct addition *to,
@@ -179,7 +181,10 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
         first = floats_fma(first, floats_set(4096.0f), floats_convert(b##r));                                          \
     floats_add_term(first, factor + r, step, sums + r * VEC_COLUMNS);                                                  \
     if (tile == TILE_PANELS)                                                                                           \
-        floats_add_term(floats_convert(b##r), factor + r, other_step, other_sums + r * VEC_COLUMNS);
+        floats_add_term(floats_convert(b##r), factor + r, other_step, other_sums + r * VEC_COLUMNS);                   \
+    if (tile == TILE_TALL)                                                                                             \
+        floats_add_term(floats_convert(b##r), factor + VEC_TILE_ROWS + r, step,                                        \
+                        sums + (VEC_TILE_ROWS + r) * VEC_COLUMNS);
     const unsigned shared = words * runs > VEC_COLUMNS, streams = tile == TILE_ONE || tile == TILE_TALL ? 1 : 2;
     const unsigned adding = words == 1 || tile == TILE_SPLIT, step_shorts = (tile == TILE_SPLIT ? 4 : 2) * VEC_COLUMNS;
     struct ahead next = *ahead;
@@ -190,7 +195,7 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
             vec_ints b = streams == 2 ? tile_load(x1 + p * step_shorts, shared) : a, pair;
             if (adding) {
                 __builtin_prefetch((const void *)next.panel, 0, 2);
-                next.panel += 64;
+                next.panel += streams * sizeof(int32_t) * VEC_COLUMNS * VEC_TILE_ROWS / DECODED_ROWS;
                 ahead_step(&next);
             }
             VEC_EACH_TILE_ROW(TILE_STEP)
@@ -238,12 +243,13 @@ TILE_ADD_FUNCTION(tile_limbs, TILE_LIMBS, 1)
 TILE_ADD_FUNCTION(tile_panels, TILE_PANELS, 1)
 TILE_ADD_FUNCTION(tile_split, TILE_SPLIT, 2)
 TILE_ADD_FUNCTION(tile_one, TILE_ONE, 1)
+TILE_ADD_FUNCTION(tile_tall, TILE_TALL, 1)
 #undef TILE_ADD_FUNCTION
 
 ALWAYS_INLINE tile_add_function *tile_add_of(enum tile tile, unsigned pieces) {
-    static tile_add_function *const functions[2][4] = {
-        {tile_limbs, tile_panels, tile_split, tile_one},
-        {tile_limbs_pieces, tile_panels_pieces, tile_split_pieces, tile_one_pieces}};
+    static tile_add_function *const functions[2][5] = {
+        {tile_limbs, tile_panels, tile_split, tile_one, tile_tall},
+        {tile_limbs_pieces, tile_panels_pieces, tile_split_pieces, tile_one_pieces, tile_tall_pieces}};
     return functions[pieces][tile];
 }
 

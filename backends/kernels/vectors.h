@@ -19,8 +19,8 @@
 /* Room for the streams of a group, and for those of groups that are too large and never taken. */
 enum { STREAMS_MAX = 8 };
 
-/* Whether weights are fetched ahead into the first level of caches. Zen 4's and Intel's has too few misses at a time for their
- * memory; Zen 5's, which SSE4A and AVX-VNNI together tell from them, has enough, and may forget what the second level is
+/* Whether weights are fetched ahead into the first level of caches. Zen 4's and Ice Lake's has too few misses at a time for
+ * their memory; Zen 5's, which SSE4A and AVX-VNNI together tell from them, has enough, and may forget what the second level is
  * asked for (doc/performance.md). An older library does not tell. */
 ALWAYS_INLINE int fetches_near(const q8k_backend_product *p) {
     const uint64_t zen_5 = Q8K_CPU_BIT(Q8K_CPU_SSE4A) | Q8K_CPU_BIT(Q8K_CPU_AVX_VNNI);
