@@ -19,7 +19,7 @@
 #define Q8K_VOCABULARY avx2
 #endif
 
-enum { VEC_WEIGHTS = 32, VEC_PIECES = 1, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8 };
+enum { VEC_WEIGHTS = 32, VEC_PIECES = 1, VEC_SHORTS = 16, VEC_STREAMS = 2, VEC_COLUMNS = 8, VEC_SPLIT = 0 };
 #define VEC_TILE_ROWS 6
 /* The pairs of k in a step of narrow panels, and their batch rows. */
 #define VEC_EACH_WORDS(X) X(2) X(4) X(8)

@@ -14,7 +14,7 @@
 #define VEC_BYTES
 #define VEC_EACH_BYTES_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
-enum { VEC_WEIGHTS = 64, VEC_PIECES = 2, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16 };
+enum { VEC_WEIGHTS = 64, VEC_PIECES = 2, VEC_SHORTS = 32, VEC_STREAMS = 4, VEC_COLUMNS = 16, VEC_SPLIT = 1 };
 #define VEC_TILE_ROWS 12
 /* The pairs of k in a step of narrow panels, and their batch rows. */
 #define VEC_EACH_WORDS(X) X(2) X(4) X(8) X(16)

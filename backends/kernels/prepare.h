@@ -303,10 +303,11 @@ ALWAYS_INLINE size_t panel_count(struct form form, size_t batch) {
 
 /* The last of an odd number of panels of one limb has no other one to share a weight that is loaded with. In the place of a
  * vector of pairs of all batch rows, and one of the next pairs, it has one of both pairs of half of the rows, and one of the
- * others: two streams. In each four lanes are two batch rows; the others are in the same four of the other half. */
+ * others: two streams. In each four lanes are two batch rows; the others are in the same four of the other half. Where
+ * loads are not what is short, a tall tile is faster (VEC_SPLIT is 0). */
 ALWAYS_INLINE unsigned panel_is_split(struct form form, size_t batch, size_t panel) {
     const size_t count = panel_count(form, batch);
-    return form.limbs == 1 && !form.bytes && count % 2 == 1 && panel == count - 1;
+    return VEC_SPLIT && form.limbs == 1 && !form.bytes && count % 2 == 1 && panel == count - 1;
 }
 
 /* Batch rows in narrow panels: each bit of it is the width of one, the widest first. */

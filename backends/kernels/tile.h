@@ -95,9 +95,10 @@ ALWAYS_INLINE void decode_rows(const struct format *f, struct form form, const u
 
 /* What comes next: `rows` blocks that are decoded then, and the panel behind the one or two at hand. A tile fetches a line of
  * each into the second level of caches in each step of its loop (tiles of bytes, of the blocks alone). All at once would be
- * more than a CPU can wait for, and hold up what comes next; more in a step would be in the way of loads. The panel is
- * fetched by all tiles of DECODED_ROWS together: in each, a step goes on by its share of what it multiplies. Lines are
- * numbers and no pointers, as they may be behind the last block; the stride from the end of a block to the next one's beginning may be less than 0. */
+ * more than a CPU can wait for, and hold up what comes next; more in a step would be in the way of loads. Where vectors are
+ * 64 bytes, the two tiles of DECODED_ROWS fetch a panel's two halves; where they are 32, four tiles fetch some panels more.
+ * Lines are numbers and no pointers, as they may be behind the last block; the stride from the end of a block to the next
+ * one's beginning may be less than 0. */
 struct ahead {
     uintptr_t line, stride, panel;
     unsigned block_lines, lines, rows;
@@ -195,7 +196,7 @@ ALWAYS_INLINE void tile_sums(enum tile tile, unsigned words, unsigned runs, cons
             vec_ints b = streams == 2 ? tile_load(x1 + p * step_shorts, shared) : a, pair;
             if (adding) {
                 __builtin_prefetch((const void *)next.panel, 0, 2);
-                next.panel += streams * sizeof(int32_t) * VEC_COLUMNS * VEC_TILE_ROWS / DECODED_ROWS;
+                next.panel += 64;
                 ahead_step(&next);
             }
             VEC_EACH_TILE_ROW(TILE_STEP)

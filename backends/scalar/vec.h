@@ -47,8 +47,8 @@
  *   vec_digit_dots_32(q, q_stride, x, x_stride, digits)
  *                                    the same of 32 quants without a scale
  *
- * A vocabulary whose vectors are wide enough for panels has VEC_TILE_ROWS, the rows of a register tile, and instead of
- * vec_products and vec_dots:
+ * A vocabulary whose vectors are wide enough for panels has VEC_TILE_ROWS, the rows of a register tile, VEC_SPLIT, which
+ * is 1 if an odd panel had better be split, and instead of vec_products and vec_dots:
  *
  *   vec_pair                         the products of a step; vec_store_pair(out, pair)
  *   vec_scaled(q, eight, group, k)   of quants from weight k on, and of those scales that are among `eight`, which begin at
