@@ -12,7 +12,8 @@
 #include "escape.h"
 #include "gguf_parse.h"
 
-enum { PART_BYTES = 64 };
+/* An array's index as text. */
+enum { INDEX_BYTES = 32 };
 
 typedef struct walk {
     gguf *header;
@@ -21,9 +22,12 @@ typedef struct walk {
     uint64_t length;
     size_t *needed;
     char *error;
-    /* The array and the index that messages start with. */
+    /* The array and the index that messages start with; whether an element of the part is read, and which; and whether its
+     * length. Texts of it are made for messages alone: there can be millions of entries. */
     const char *section;
     size_t index;
+    bool in_array, in_length;
+    uint64_t element;
 } walk;
 
 bool gguf_refuse(char error[GGUF_ERROR_BYTES], const char *format, ...) {
@@ -39,17 +43,22 @@ const char *gguf_shown(gguf_text text, char buffer[GGUF_SHOWN_BYTES]) {
                        text.length < GGUF_SHOWN_TEXT ? text.length : GGUF_SHOWN_TEXT);
 }
 
-/* "section[index].part = " and what follows. */
+/* "section[index].part[element] length = " and what follows. */
 __attribute__((format(printf, 3, 4))) static bool refuse(const walk *w, const char *part, const char *format, ...) {
     char text[GGUF_ERROR_BYTES / 2];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (w->section == NULL) {
-        return gguf_refuse(w->error, "%s = %s", part, text);
+    char element[INDEX_BYTES] = "";
+    if (w->in_array) {
+        snprintf(element, sizeof element, "[%" PRIu64 "]", w->element);
     }
-    return gguf_refuse(w->error, "%s[%zu].%s = %s", w->section, w->index, part, text);
+    const char *length = w->in_length ? " length" : "";
+    if (w->section == NULL) {
+        return gguf_refuse(w->error, "%s%s%s = %s", part, element, length, text);
+    }
+    return gguf_refuse(w->error, "%s[%zu].%s%s%s = %s", w->section, w->index, part, element, length, text);
 }
 
 /* Whether `count` bytes follow in the file and are here. */
@@ -87,10 +96,13 @@ static bool check_count(const walk *w, const char *part, uint64_t count, uint64_
 }
 
 static bool take_text(walk *w, const char *part, gguf_text *text) {
-    char length_part[PART_BYTES];
     uint64_t length;
-    snprintf(length_part, sizeof length_part, "%s length", part);
-    if (!take(w, 8, length_part, &length) || !check_count(w, length_part, length, 1) || !have(w, length, part)) {
+    w->in_length = true;
+    if (!take(w, 8, part, &length) || !check_count(w, part, length, 1)) {
+        return false;
+    }
+    w->in_length = false;
+    if (!have(w, length, part)) {
         return false;
     }
     *text = (gguf_text){(const char *)w->bytes + w->position, (size_t)length};
@@ -100,16 +112,16 @@ static bool take_text(walk *w, const char *part, gguf_text *text) {
 
 /* A name is for people too, and for programs that end strings at NUL. */
 static bool take_name(walk *w, const char *part, size_t limit) {
-    char length_part[PART_BYTES], shown[GGUF_SHOWN_BYTES];
+    char shown[GGUF_SHOWN_BYTES];
     gguf_text text;
     uint64_t length;
     size_t start = w->position;
-    snprintf(length_part, sizeof length_part, "%s length", part);
-    if (!take(w, 8, length_part, &length)) {
+    w->in_length = true;
+    if (!take(w, 8, part, &length)) {
         return false;
     }
     if (length == 0 || length > limit) {
-        return refuse(w, length_part, "%" PRId64 " at byte %zu (limit 1 to %zu)", (int64_t)length, start, limit);
+        return refuse(w, part, "%" PRId64 " at byte %zu (limit 1 to %zu)", (int64_t)length, start, limit);
     }
     w->position = start;
     if (!take_text(w, part, &text)) {
@@ -138,14 +150,14 @@ static bool take_value_type(walk *w, const char *part, gguf_value_type *type) {
 }
 
 static bool take_texts(walk *w, uint64_t count) {
-    for (uint64_t i = 0; i < count; i++) {
-        char part[PART_BYTES];
-        gguf_text text;
-        snprintf(part, sizeof part, "value[%" PRIu64 "]", i);
-        if (!take_text(w, part, &text)) {
+    gguf_text text;
+    w->in_array = true;
+    for (w->element = 0; w->element < count; w->element++) {
+        if (!take_text(w, "value", &text)) {
             return false;
         }
     }
+    w->in_array = false;
     return true;
 }
 
@@ -201,18 +213,18 @@ static bool take_dimensions(walk *w) {
         return refuse(w, "dimensions", "%" PRIu64 " at byte %zu (limit 0 to %d)", count, w->position - 4,
                       GGUF_MAX_DIMENSIONS);
     }
-    for (unsigned i = 0; i < count; i++) {
-        char part[PART_BYTES];
-        snprintf(part, sizeof part, "dimension[%u]", i);
-        if (!take(w, 8, part, &dimension)) {
+    w->in_array = true;
+    for (w->element = 0; w->element < count; w->element++) {
+        if (!take(w, 8, "dimension", &dimension)) {
             return false;
         }
         if (dimension < 1 || dimension > INT64_MAX / product) {
-            return refuse(w, part, "%" PRId64 " at byte %zu (limit 1 to %" PRIu64 ")", (int64_t)dimension,
+            return refuse(w, "dimension", "%" PRId64 " at byte %zu (limit 1 to %" PRIu64 ")", (int64_t)dimension,
                           w->position - 8, (uint64_t)INT64_MAX / product);
         }
         product *= dimension;
     }
+    w->in_array = false;
     return true;
 }
 
