@@ -109,8 +109,8 @@ static long peak_now(void) {
     return kilobytes >= 0 ? kilobytes : peak_kilobytes();
 }
 
-/* Opens `path` in a process of its own, which may take `limit` bytes and a second, or longer where everything is slow. Its exit status: 0
- * accepted, 1 refused, 2 took too much or said something else, 3 took too long. */
+/* Opens `path` in a process of its own, which may take `limit` bytes and a second, or longer where everything is slow. Its
+ * exit status: 0 accepted, 1 refused, 2 took too much or said something else, 3 took too long. */
 static int open_once(size_t limit, const char *fragment) {
     pid_t child = fork();
     if (child == 0) {

@@ -2,8 +2,7 @@
 /*
  * The product, lanes along the batch: for batches that fill them. VEC_COLUMNS batch rows are prepared as a panel. A stream
  * is a limb of a panel: FLOAT has two of them, the other precisions take two panels at once, or the two halves of the last
- * one of an odd number. Each block's exact sums are
- * made floats and added to the float sums of the rows and panels.
+ * one of an odd number. Each block's exact sums are made floats and added to the float sums of the rows and panels.
  */
 #ifndef Q8K_KERNELS_PANEL_H
 #define Q8K_KERNELS_PANEL_H

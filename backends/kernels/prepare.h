@@ -247,7 +247,8 @@ ALWAYS_INLINE unsigned rows_most(struct form form) {
 }
 
 /* A block of a panel. Of each limb, its integers and then its entries for the mins: words of two int16, or of four bytes
- * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side, unless the panel is split. Bytes are X + 128, without sign. */
+ * where the form has them, of which those of VEC_COLUMNS batch rows stand side by side, unless the panel is split. Bytes are
+ * X + 128, without sign. */
 ALWAYS_INLINE size_t panel_integers_bytes(struct form form) {
     return (form.bytes ? 1 : sizeof(int16_t)) * BLOCK * VEC_COLUMNS;
 }
